@@ -1,0 +1,102 @@
+"""Build the compiled kernel; all else about the package is in pyproject.toml.
+
+``GDFAST_DEBUG=1`` builds with checks of every index and division, for the tests;
+``GDFAST_TRACE=1`` with tracing of lines, for coverage (version-specific, C file
+beside the source). Nothing is reused from an earlier build, as only the files'
+times and not the flags would tell that it is out of date.
+"""
+
+import os
+import sys
+import sysconfig
+from glob import glob
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+DEBUG = os.environ.get("GDFAST_DEBUG") == "1"
+TRACE = os.environ.get("GDFAST_TRACE") == "1"
+FLOOR = (3, 11)  # oldest Python of an abi3 wheel; typed memoryviews need 3.11
+ABI3 = (
+    sys.implementation.name == "cpython"
+    and not TRACE  # lines cannot be traced through the limited API
+    and not sysconfig.get_config_var("Py_GIL_DISABLED")  # no limited API there yet
+)
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": DEBUG,
+    "initializedcheck": DEBUG,
+    "cdivision": not DEBUG,
+    "freethreading_compatible": True,
+    "autotestdict": False,  # stubtest would report __test__
+    "linetrace": TRACE,
+}
+SLOW = DEBUG or TRACE or "-fsanitize" in os.environ.get("CFLAGS", "")
+FLAGS = {
+    "unix": [
+        *(["-O1", "-g"] if SLOW else ["-O3", "-g0"]),
+        "-ffp-contract=off",  # the same bits on every CPU
+        "-fno-math-errno",
+        "-fno-trapping-math",
+    ],
+    "msvc": ["/Od" if SLOW else "/O2", "/fp:precise"],
+}
+MACROS = []
+if ABI3:
+    MACROS += [("Py_LIMITED_API", "0x{:02X}{:02X}0000".format(*FLOOR))]
+if TRACE:  # the second macro keeps Cython.Coverage working from Python 3.13 on
+    MACROS += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
+# What the sdist needs besides the package; this saves a MANIFEST.in.
+SOURCES = ["src/gdfast/*.p[xy][xd]", "tests/**/*", "bench/**/*", "docs/**/*"]
+SOURCES += ["CHANGELOG.md", "CONTRIBUTING.md", "noxfile.py", ".ci/run"]
+
+
+class BuildExt(build_ext):
+    """Translate and compile the kernel with flags for the compiler in use."""
+
+    def finalize_options(self):
+        """Never reuse an earlier build."""
+        super().finalize_options()
+        self.force = True
+
+    def get_source_files(self):
+        """Return the files for the sdist."""
+        found = {path for pattern in SOURCES for path in glob(pattern, recursive=True)}
+        return sorted(
+            path for path in found if os.path.isfile(path) and "__pycache__" not in path
+        )
+
+    def build_extension(self, ext):
+        """Build one extension module."""
+        header = os.path.join(sysconfig.get_path("include"), "Python.h")
+        if not os.path.exists(header):
+            raise SystemExit(
+                f"{header} is missing: install it first, "
+                "on Debian with apt install python3-dev"
+            )
+        msvc = self.compiler.compiler_type == "msvc"
+        ext.extra_compile_args = FLAGS["msvc" if msvc else "unix"]
+        [translated] = cythonize(
+            [ext],
+            build_dir=None if TRACE else "build/cython",
+            compiler_directives=DIRECTIVES,
+            force=True,
+        )
+        ext.sources = translated.sources
+        super().build_extension(ext)
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "gdfast._kernel",
+            ["src/gdfast/_kernel.pyx"],
+            define_macros=MACROS,
+            py_limited_api=ABI3,
+        )
+    ],
+    cmdclass={"build_ext": BuildExt},
+    options={"bdist_wheel": {"py_limited_api": ABI3 and "cp{}{}".format(*FLOOR)}},
+)
