@@ -1,0 +1,28 @@
+import numpy as np
+from numpy.typing import NDArray
+
+_Floats = NDArray[np.float32] | NDArray[np.float64]
+
+def add_gradient(
+    kind: int,
+    X: _Floats,
+    y: _Floats,
+    sample_weight: NDArray[np.float64] | None,
+    columns: NDArray[np.float64] | None,
+    params: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+) -> tuple[float, float]: ...
+def apply_update(
+    params: NDArray[np.float64], gradient: NDArray[np.float64], rate: float
+) -> float: ...
+def descend(
+    kind: int,
+    X: _Floats,
+    y: _Floats,
+    sample_weight: NDArray[np.float64] | None,
+    columns: NDArray[np.float64] | None,
+    params: NDArray[np.float64],
+    rates: NDArray[np.float64],
+    trace: NDArray[np.float64],
+    path: NDArray[np.float64] | None,
+) -> None: ...

@@ -1,0 +1,123 @@
+"""The kernel in NumPy, written to be read.
+
+Every function here has the signature and the meaning of its twin in ``_kernel.pyx``.
+Tests run both and compare, benchmarks time both; nothing else imports this module.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32] | NDArray[np.float64]
+Doubles = NDArray[np.float64]
+
+
+def squared_error(z: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the loss ``(z - y)^2`` of every example and its slope in z."""
+    residual = z - y
+    return residual**2, 2 * residual
+
+
+def half_squared_error(z: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the loss ``(z - y)^2 / 2`` of every example and its slope in z."""
+    residual = z - y
+    return residual**2 / 2, residual
+
+
+# In the order of the numbers in `_losses.pxd`.
+LOSSES = (squared_error, half_squared_error)
+
+
+def add_gradient(
+    kind: int,
+    X: Floats,
+    y: Floats,
+    sample_weight: Doubles | None,
+    columns: Doubles | None,
+    params: Doubles,
+    gradient: Doubles,
+) -> tuple[float, float]:
+    """Add the loss gradient of a chunk of examples to a running sum.
+
+    See ``gdfast._kernel.add_gradient``.
+    """
+    n, d = X.shape
+    check_shapes(kind, n, d, y, sample_weight, columns, params)
+    if gradient.shape != params.shape:
+        raise ValueError("gradient must have the shape of params")
+    weight = np.ones(n) if sample_weight is None else sample_weight
+    if columns is not None:
+        X = (X - columns[0]) * columns[1]
+    coef, intercept = params[:d], params[d:].sum()
+    z = X @ coef + intercept
+    loss, slope = LOSSES[kind](z, y.astype(np.float64))
+    slope *= weight
+    gradient[:d] += X.T @ slope
+    gradient[d:] += slope.sum()
+    return float(loss @ weight), float(weight.sum())
+
+
+def apply_update(params: Doubles, gradient: Doubles, rate: float) -> float:
+    """Take one step downhill, see ``gdfast._kernel.apply_update``."""
+    if len(params) == 0 or gradient.shape != params.shape:
+        raise ValueError("gradient must have the shape of params")
+    before = params.copy()
+    params -= rate * gradient
+    return float(np.abs(params - before).max())
+
+
+def descend(
+    kind: int,
+    X: Floats,
+    y: Floats,
+    sample_weight: Doubles | None,
+    columns: Doubles | None,
+    params: Doubles,
+    rates: Doubles,
+    trace: Doubles,
+    path: Doubles | None,
+) -> None:
+    """Make ``len(rates)`` steps of gradient descent, see ``gdfast._kernel.descend``."""
+    n, d = X.shape
+    check_shapes(kind, n, d, y, sample_weight, columns, params)
+    if trace.shape != (len(rates), 3):
+        raise ValueError("trace must have shape (n_steps, 3)")
+    if path is not None and path.shape != (len(rates), len(params)):
+        raise ValueError("path must have shape (n_steps, n_params)")
+    for t, rate in enumerate(rates):
+        gradient = np.zeros_like(params)
+        loss_sum, weight_sum = add_gradient(
+            kind, X, y, sample_weight, columns, params, gradient
+        )
+        gradient /= weight_sum
+        if path is not None:
+            path[t] = params
+        change = apply_update(params, gradient, rate)
+        trace[t] = loss_sum / weight_sum, np.abs(gradient).max(), change
+
+
+def check_shapes(
+    kind: int,
+    n: int,
+    d: int,
+    y: Floats,
+    sample_weight: Doubles | None,
+    columns: Doubles | None,
+    params: Doubles,
+) -> None:
+    """Raise the errors of the kernel, in its words and in its order."""
+    if n == 0 or d == 0:
+        raise ValueError("X must have at least one row and one column")
+    if len(y) != n:
+        raise ValueError("y must have one value for each row of X")
+    if sample_weight is not None and len(sample_weight) != n:
+        raise ValueError("sample_weight must have one value for each row of X")
+    if columns is not None and columns.shape != (2, d):
+        raise ValueError("columns must have shape (2, n_features)")
+    if len(params) not in (d, d + 1):
+        raise ValueError(
+            "params must have n_features values, or one more for the intercept"
+        )
+    if not 0 <= kind < len(LOSSES):
+        raise ValueError(f"unknown loss number {kind}")

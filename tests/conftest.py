@@ -1,0 +1,37 @@
+"""What several test files share: both kernels, and the data of the tutorials."""
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import gdfast
+from gdfast import _kernel, _reference
+
+
+@pytest.fixture(params=[_kernel, _reference], ids=["compiled", "reference"])
+def kernel(request: pytest.FixtureRequest) -> ModuleType:
+    """Each implementation of the kernel in turn: every test of one is one of both."""
+    return request.param
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20261120)
+
+
+@pytest.fixture(scope="session")
+def mpg() -> tuple[np.ndarray, np.ndarray]:
+    table = gdfast.example_data("mpg")
+    return table["pounds_1000"], table["mpg"]
+
+
+@pytest.fixture(scope="session")
+def pizza() -> tuple[np.ndarray, np.ndarray]:
+    table = gdfast.example_data("pizza")
+    return table["Reservations"], table["Pizzas"]
+
+
+@pytest.fixture(scope="session")
+def advertising() -> gdfast.Table:
+    return gdfast.example_data("advertising")
