@@ -1,0 +1,23 @@
+"""Gradient descent for linear models, at the speed of memory."""
+
+from gdfast._version import __version__
+from gdfast.fit import DivergenceError, Fit, load
+from gdfast.history import History
+from gdfast.sources import Table, example_data, read_table
+from gdfast.stopping import ConvergenceWarning
+from gdfast.training import gradient, loss, train
+
+__all__ = [
+    "ConvergenceWarning",
+    "DivergenceError",
+    "Fit",
+    "History",
+    "Table",
+    "__version__",
+    "example_data",
+    "gradient",
+    "load",
+    "loss",
+    "read_table",
+    "train",
+]

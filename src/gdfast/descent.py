@@ -1,0 +1,236 @@
+"""The loop: steps downhill until a rule ends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfast import _kernel
+from gdfast.progress import Progress
+from gdfast.stopping import Monitor, Reason, Stop
+from gdfast.sums import CHUNK_VALUES, Examples, gradient_sum
+
+Doubles = NDArray[np.float64]
+
+# Steps made in one call are chosen to take about this long: then Python answers Ctrl-C,
+# moves the progress bar and looks at the stopping rules.
+SLICE_SECONDS = 0.05
+FIRST_SLICE_VALUES = 4_000_000  # a few milliseconds
+MAX_SLICE_STEPS = 1 << 16  # bounds what is run in vain after a rule has held
+
+# Called before every update with its number, the mean loss and the parameters;
+# returns True to stop there.
+RowCallback = Callable[[int, float, Doubles], bool]
+
+
+class Descent(NamedTuple):
+    """Where a descent ended and what it saw on the way.
+
+    Parameters
+    ----------
+    params : ndarray of float64, shape (n_params,)
+        The last parameters.
+    n_iter : int
+        Updates made.
+    reason : Reason
+        Why it ended.
+    losses : ndarray of float64, shape (n_iter + 1,)
+        Mean loss before every update and at the end.
+    path : ndarray of float64, shape (n_iter + 1, n_params), or None
+        Parameters before every update and at the end.
+    gradient_max : float
+        Largest component of the gradient at the end.
+    """
+
+    params: Doubles
+    n_iter: int
+    reason: Reason
+    losses: Doubles
+    path: Doubles | None
+    gradient_max: float
+
+
+def descend(
+    kind: int,
+    examples: Examples,
+    params: Doubles,
+    rate: float,
+    max_iter: int,
+    monitor: Monitor,
+    *,
+    keep_path: bool = False,
+    on_row: RowCallback | None = None,
+    progress: Progress | None = None,
+) -> Descent:
+    """Make full-batch steps until a rule holds or `max_iter` are made.
+
+    Parameters
+    ----------
+    kind : int
+        Number of the loss.
+    examples : Examples
+        The rows.
+    params : ndarray of float64, shape (n_params,)
+        Where to start; not changed.
+    rate : float
+        Learning rate.
+    max_iter : int
+        Largest number of updates.
+    monitor : Monitor
+        The stopping rules.
+    keep_path : bool
+        Whether to keep the parameters of every row.
+    on_row : callable or None
+        Called before every update; then every step is a call of its own.
+    progress : callable or None
+        Told the iterations made and the loss, some times a second.
+
+    Returns
+    -------
+    Descent
+        The end and the way. The result does not depend on how the steps were grouped
+        into calls.
+    """
+    params = params.copy()
+    losses: list[Doubles] = []
+    path: list[Doubles] = []
+    n_iter = 0
+    stop: Stop | None = None
+    slices = Slices(examples, len(params), keep_path, single=on_row is not None)
+    while stop is None and n_iter < max_iter:
+        n_steps = min(slices.n_steps, max_iter - n_iter)
+        before = params.copy()
+        started = time.perf_counter()
+        trace, positions = take_steps(kind, examples, params, rate, n_steps, keep_path)
+        slices.learn(n_steps, time.perf_counter() - started)
+        stop = monitor.check(trace)
+        seen = stop is None or stop.n_steps  # else the end shows this row
+        if on_row and seen and on_row(n_iter + 1, float(trace[0, 0]), before):
+            stop = Stop(0, Reason.CALLBACK)
+        if stop is not None and stop.n_steps < n_steps:
+            # Back to the start of the slice and forward to where the rule held.
+            params = before
+            trace, positions = take_steps(
+                kind, examples, params, rate, stop.n_steps, keep_path
+            )
+        n_iter += len(trace)
+        losses.append(trace[:, 0])
+        if positions is not None:
+            path.append(positions)
+        if progress is not None and len(trace):
+            progress(n_iter, float(trace[-1, 0]))
+    totals = gradient_sum(kind, examples, params)
+    loss = totals.loss_sum / totals.weight_sum
+    gradient_max = float(np.abs(totals.gradient).max()) / totals.weight_sum
+    if stop is None:
+        stop = monitor.check_end(loss, gradient_max)
+    reason = Reason.MAX_ITER if stop is None else stop.reason
+    if on_row and reason is not Reason.CALLBACK:
+        ended = on_row(n_iter + 1, loss, params)
+        if ended and reason is Reason.MAX_ITER:
+            reason = Reason.CALLBACK
+    return Descent(
+        params,
+        n_iter,
+        reason,
+        np.concatenate((*losses, [loss])),
+        np.concatenate((*path, params[None])) if keep_path else None,
+        gradient_max,
+    )
+
+
+def take_steps(
+    kind: int,
+    examples: Examples,
+    params: Doubles,
+    rate: float,
+    n_steps: int,
+    keep_path: bool,
+) -> tuple[Doubles, Doubles | None]:
+    """Make some steps, changing `params`.
+
+    Parameters
+    ----------
+    kind, examples, rate
+        As in `descend`.
+    params : ndarray of float64, shape (n_params,), changed
+        The parameters.
+    n_steps : int
+        How many steps.
+    keep_path : bool
+        Whether to keep the parameters before each.
+
+    Returns
+    -------
+    trace : ndarray of float64, shape (n_steps, 3)
+        Of every step, mean loss and max |gradient| before it, largest change by it.
+    path : ndarray of float64, shape (n_steps, n_params), or None
+        The parameters before every step.
+
+    Notes
+    -----
+    One call of the kernel where the data are small; chunk by chunk, so that Ctrl-C is
+    answered within a step, where they are not.
+    """
+    trace = np.empty((n_steps, 3))
+    path = np.empty((n_steps, len(params))) if keep_path else None
+    if examples.X.size <= CHUNK_VALUES:
+        rates = np.full(n_steps, rate)
+        _kernel.descend(kind, *examples, params, rates, trace, path)
+        return trace, path
+    for t in range(n_steps):
+        gradient, loss_sum, weight_sum = gradient_sum(kind, examples, params)
+        gradient /= weight_sum
+        if path is not None:
+            path[t] = params
+        trace[t, 0] = loss_sum / weight_sum
+        trace[t, 1] = np.abs(gradient).max()
+        trace[t, 2] = _kernel.apply_update(params, gradient, rate)
+    return trace, path
+
+
+class Slices:
+    """Chooses how many steps to make between two looks at the world.
+
+    Parameters
+    ----------
+    examples : Examples
+        The rows.
+    n_params : int
+        Number of parameters.
+    keep_path : bool
+        Whether the parameters of every step are kept.
+    single : bool
+        Whether every step is to be made by itself.
+
+    Attributes
+    ----------
+    n_steps : int
+        Steps to make next.
+    """
+
+    def __init__(
+        self, examples: Examples, n_params: int, keep_path: bool, single: bool
+    ) -> None:
+        work = examples.X.size + len(examples.X) + 64
+        self.most = 1 if single else MAX_SLICE_STEPS
+        if keep_path:
+            self.most = max(1, min(self.most, CHUNK_VALUES // n_params))
+        self.n_steps = max(1, min(self.most, FIRST_SLICE_VALUES // work))
+
+    def learn(self, n_steps: int, seconds: float) -> None:
+        """Adapt to the time that some steps took.
+
+        Parameters
+        ----------
+        n_steps : int
+            Steps made.
+        seconds : float
+            Their time.
+        """
+        fitting = n_steps * SLICE_SECONDS / max(seconds, 1e-9)
+        self.n_steps = max(1, min(self.most, 4 * n_steps, int(fitting)))

@@ -1,0 +1,269 @@
+"""The result of a run, and the file it is kept in."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import warnings
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfast._files import atomic_write
+from gdfast._validation import check_X, raise_nonfinite
+from gdfast._version import __version__
+from gdfast.history import History
+
+Doubles = NDArray[np.float64]
+
+FORMAT = 1  # of saved and pickled fits; one more when old ones would be misread
+MAGIC = b"gdfast fit, sha256 "
+PREDICT_VALUES = 1 << 17  # of X in a piece: 1 MB, if it has to be widened to double
+SHOWN_COEFFICIENTS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A linear model, and how it was found.
+
+    Parameters
+    ----------
+    coef : ndarray of float64, shape (n_features,)
+        Coefficients, in units of y per unit of each column of X.
+    intercept : float
+        Constant term, in units of y; 0 if none was fitted.
+    loss : float
+        Mean loss of this model on the training data.
+    n_iter : int
+        Updates made.
+    converged : bool
+        Whether a tolerance was reached.
+    stop_reason : str
+        Why the run ended, in words, and what would help if it did not converge.
+    learning_rate : float
+        The rate used; of standardised columns where they were trained on.
+    max_stable_learning_rate : float or None
+        The rate above which gradient descent diverges on these data. None where
+        finding it would have cost more than the run itself.
+    history : History or None
+        What every iteration saw.
+    feature_names : tuple of str or None
+        Names of the columns of X, if it had them.
+    loss_name : str
+        Name of the loss.
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> fit = gdfast.train([[1.0], [2.0], [3.0]], [3.0, 5.0, 7.0], gtol=1e-9)
+    >>> fit.converged, round(fit.intercept, 6), fit.coef.round(6)
+    (True, 1.0, array([2.]))
+    >>> fit.predict([[10.0]]).round(6)
+    array([21.])
+    """
+
+    coef: Doubles
+    intercept: float
+    loss: float
+    n_iter: int
+    converged: bool
+    stop_reason: str
+    learning_rate: float
+    max_stable_learning_rate: float | None
+    history: History | None
+    feature_names: tuple[str, ...] | None
+    loss_name: str
+
+    def predict(self, X: object) -> Doubles:
+        """Return the predictions ``X @ coef + intercept``.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Features, in the order of the training data. One dimension, or a single
+            number, is taken as values of the only feature of a model that has one.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,)
+            Predictions, in units of y; a number for a number.
+
+        Raises
+        ------
+        TypeError
+            If X does not hold numbers.
+        ValueError
+            If X has another number of columns, columns of other names or in another
+            order than the training data, or values that are missing or infinite.
+        """
+        if isinstance(X, Real):
+            number: Doubles = self.predict([X])[0]
+            return number
+        matrix, names = check_X(X)
+        n_samples, n_features = matrix.shape
+        if n_features != len(self.coef):
+            raise ValueError(
+                f"X has {n_features} columns, but the model has {len(self.coef)} "
+                "coefficients"
+            )
+        if None not in (names, self.feature_names) and names != self.feature_names:
+            raise ValueError(
+                f"X has the feature names {_listed(names)}, but the model was trained "
+                f"on {_listed(self.feature_names)}, in this order"
+            )
+        prediction = np.empty(n_samples)
+        rows = max(1, PREDICT_VALUES // n_features)
+        for start in range(0, n_samples, rows):
+            part = slice(start, start + rows)
+            np.matmul(matrix[part], self.coef, out=prediction[part])
+        prediction += self.intercept
+        if not np.isfinite(prediction).all():
+            raise_nonfinite(X=matrix)
+        return prediction
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write this fit to a file, for `gdfast.load`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. It appears as a whole or not at all: a crash, a full disk or
+            Ctrl-C leaves what was there before.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        state = self.__getstate__()
+        arrays = {"coef": state.pop("coef")}
+        if self.history is not None:
+            arrays["history"] = state.pop("history").array
+        payload = io.BytesIO()
+        np.savez(payload, state=np.array(json.dumps(state)), **arrays)
+        content = payload.getvalue()
+        with atomic_write(path) as file:
+            file.write(MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
+            file.write(content)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields, with the format and the version that wrote them."""
+        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"format": FORMAT, "version": __version__, **state}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the fields of a pickled fit."""
+        _check_written(state)
+        for field in fields(self):
+            object.__setattr__(self, field.name, state[field.name])
+
+    def __str__(self) -> str:
+        """Return a summary of a few lines."""
+        names = self.feature_names or [f"x{j + 1}" for j in range(len(self.coef))]
+        terms = list(zip(names, self.coef, strict=True))[:SHOWN_COEFFICIENTS]
+        rows = [(f"coef {name}", f"{value:.10g}") for name, value in terms]
+        if len(self.coef) > len(terms):
+            rows.append(("...", f"{len(self.coef) - len(terms)} more"))
+        stable = self.max_stable_learning_rate
+        note = "" if stable is None else f" (stable below {stable:.6g})"
+        rows += [
+            ("intercept", f"{self.intercept:.10g}"),
+            (f"loss ({self.loss_name})", f"{self.loss:.10g}"),
+            ("iterations", str(self.n_iter)),
+            ("learning rate", f"{self.learning_rate:.6g}{note}"),
+            ("converged", "yes" if self.converged else "no"),
+        ]
+        width = max(len(label) for label, _ in rows)
+        lines = [f"{label.ljust(width)}  {value}" for label, value in rows]
+        return "\n".join([*lines, self.stop_reason])
+
+
+class DivergenceError(ArithmeticError):
+    """The loss grew instead of falling.
+
+    Parameters
+    ----------
+    message : str
+        Iteration, learning rate, the largest stable one and what to do.
+    fit : Fit
+        The run until then, with its history; not a model to use.
+
+    Attributes
+    ----------
+    fit : Fit
+        As passed.
+    """
+
+    def __init__(self, message: str, fit: Fit) -> None:
+        super().__init__(message, fit)
+        self.fit = fit
+
+    def __str__(self) -> str:
+        """Return the message alone."""
+        return str(self.args[0])
+
+
+def load(path: str | os.PathLike[str]) -> Fit:
+    """Read a fit that `Fit.save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    Fit
+        The fit, the same bits. A fit of another version of gdfast comes with a
+        warning that names both.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no saved fit, is damaged, or has a format that this version does not
+        know.
+    """
+    with open(path, "rb") as file:
+        head = file.readline(len(MAGIC) + 65)
+        content = file.read()
+    if not head.startswith(MAGIC):
+        raise ValueError(f"{os.fspath(path)!r} is not a saved fit of gdfast")
+    if head != MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n":
+        raise ValueError(f"{os.fspath(path)!r} is damaged: its checksum does not match")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        state = json.loads(archive["state"].item())
+        _check_written(state)
+        state["coef"] = archive["coef"]
+        if state["feature_names"] is not None:
+            state["feature_names"] = tuple(state["feature_names"])
+        if "history" in archive:
+            state["history"] = History(archive["history"], state["feature_names"])
+    return Fit(**{field.name: state[field.name] for field in fields(Fit)})
+
+
+def _check_written(state: dict[str, Any]) -> None:
+    """Raise or warn if a fit was written in another format or by another version."""
+    written = state["version"]
+    if state["format"] != FORMAT:
+        raise ValueError(
+            f"this fit was written by gdfast {written}, in a format that "
+            f"gdfast {__version__} does not read"
+        )
+    if written != __version__:
+        warnings.warn(
+            f"this fit was written by gdfast {written} and is read by {__version__}",
+            stacklevel=3,
+        )
+
+
+def _listed(names: tuple[str, ...] | None) -> str:
+    """Return names for a message, the first few of many."""
+    shown = [repr(name) for name in (names or ())[:8]]
+    return ", ".join([*shown, "..."] if len(names or ()) > 8 else shown)

@@ -1,0 +1,204 @@
+"""The rows of a run, and the table that the tutorials print of them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfast._files import atomic_write
+
+Doubles = NDArray[np.float64]
+
+SHOWN_ROWS = 20  # of a longer table the first and the last half of these are printed
+SHOWN_COLUMNS = 10
+
+
+class History:
+    """What every iteration of a run saw before its update.
+
+    Row k (``iteration`` k, from 1) holds the parameters and the loss before update k,
+    as the tutorials print them; the last row is the model that the run returned.
+
+    Parameters
+    ----------
+    array : ndarray, shape (n_iter + 1,)
+        Structured: ``iteration`` (int64), then, in a full history, ``coef`` (float64,
+        shape (n_features,)) and ``intercept`` (float64) if one is fitted, then
+        ``loss`` (float64, the mean loss).
+    feature_names : tuple of str or None
+        Titles of the coefficients.
+
+    Attributes
+    ----------
+    array : ndarray
+        As passed.
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> mpg = gdfast.example_data("mpg")
+    >>> fit = gdfast.train(
+    ...     mpg["pounds_1000"], mpg["mpg"], learning_rate=0.01, max_iter=3,
+    ...     history="full",
+    ... )
+    >>> print(fit.history)
+    iteration        weight          bias            loss
+            1  0.0000000000  0.0000000000  303.7142857143
+            2  1.1971714286  0.3428571429  170.8431181915
+            3  2.0500101956  0.5926950049  103.1740226323
+            4  2.6571512957  0.7761560853   68.7027842240
+    >>> fit.history["loss"][0]
+    np.float64(303.7142857142857)
+    """
+
+    def __init__(
+        self, array: NDArray[Any], feature_names: tuple[str, ...] | None = None
+    ) -> None:
+        self.array = array
+        self.feature_names = feature_names
+
+    @classmethod
+    def from_rows(
+        cls,
+        loss: Doubles,
+        coef: Doubles | None = None,
+        intercept: Doubles | None = None,
+        feature_names: tuple[str, ...] | None = None,
+    ) -> History:
+        """Make a history of columns.
+
+        Parameters
+        ----------
+        loss : ndarray of float64, shape (n_rows,)
+            Mean losses.
+        coef : ndarray of float64, shape (n_rows, n_features), or None
+            Coefficients.
+        intercept : ndarray of float64, shape (n_rows,), or None
+            Intercepts.
+        feature_names : tuple of str or None
+            Titles of the coefficients.
+
+        Returns
+        -------
+        History
+            With iterations numbered from 1.
+        """
+        fields: list[Any] = [("iteration", np.int64)]
+        if coef is not None:
+            fields.append(("coef", np.float64, (coef.shape[1],)))
+        if intercept is not None:
+            fields.append(("intercept", np.float64))
+        fields.append(("loss", np.float64))
+        array = np.empty(len(loss), dtype=fields)
+        array["iteration"] = np.arange(1, len(loss) + 1)
+        array["loss"] = loss
+        if coef is not None:
+            array["coef"] = coef
+        if intercept is not None:
+            array["intercept"] = intercept
+        return cls(array, feature_names)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Titles of the printed columns."""
+        titles = ["iteration"]
+        fields = self.array.dtype.names or ()
+        if "coef" in fields:
+            n_features = self.array["coef"].shape[1]
+            if self.feature_names is not None and n_features > 1:
+                titles += self.feature_names
+            elif n_features == 1:
+                titles.append("weight")
+            else:
+                titles += [f"weight {j + 1}" for j in range(n_features)]
+        if "intercept" in fields:
+            titles.append("bias")
+        return (*titles, "loss")
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return a column: "iteration", "coef", "intercept" or "loss"."""
+        fields = self.array.dtype.names or ()
+        if name not in fields:
+            hint = "" if "coef" in fields else '; train(history="full")'
+            raise KeyError(f"this history has no {name!r}{hint}")
+        column: NDArray[Any] = self.array[name]
+        return column
+
+    def __len__(self) -> int:
+        """Return the number of rows: iterations made, and one."""
+        return len(self.array)
+
+    def __repr__(self) -> str:
+        """Return the printed table."""
+        return str(self)
+
+    def __str__(self) -> str:
+        """Return the table, the middle left out where it is long or wide."""
+        rows = np.arange(len(self))
+        if len(rows) > SHOWN_ROWS:
+            rows = np.r_[rows[: SHOWN_ROWS // 2], rows[-SHOWN_ROWS // 2 :]]
+        titles = list(self.columns)
+        values: list[NDArray[Any] | None] = [*self._values(self.array[rows])]
+        if len(titles) > SHOWN_COLUMNS:
+            left, right = SHOWN_COLUMNS // 2, len(titles) - SHOWN_COLUMNS // 2
+            titles = [*titles[:left], "...", *titles[right:]]
+            values = [*values[:left], None, *values[right:]]
+        texts = [_texts(column, len(rows)) for column in values]
+        widths = [
+            max(len(title), *map(len, text))
+            for title, text in zip(titles, texts, strict=True)
+        ]
+        lines = [
+            "  ".join(map(str.rjust, row, widths))
+            for row in (titles, *zip(*texts, strict=True))
+        ]
+        if len(rows) < len(self):
+            lines.insert(1 + SHOWN_ROWS // 2, "...".rjust(widths[0]))
+        return "\n".join(lines)
+
+    def write_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the table, all rows and digits, as CSV with a header line.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; it is replaced as a whole at the end, or left as it was.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        # csv is only needed here; keep the import of gdfast short.
+        import csv
+        import io
+
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        columns = [column.tolist() for column in self._values(self.array)]
+        writer.writerows(zip(*columns, strict=True))
+        with atomic_write(path) as file:
+            file.write(text.getvalue().encode())
+
+    @staticmethod
+    def _values(rows: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return the printed columns of some rows."""
+        columns: list[NDArray[Any]] = []
+        for name in rows.dtype.names or ():
+            columns += list(rows[name].T) if rows[name].ndim == 2 else [rows[name]]
+        return columns
+
+
+def _texts(column: NDArray[Any] | None, n_rows: int) -> list[str]:
+    """Return the cells of a column with as many decimals each as the others."""
+    if column is None:
+        return ["..."] * n_rows
+    if column.dtype.kind == "i":
+        return [str(value) for value in column]
+    sizes = np.abs(column[np.isfinite(column) & (column != 0)])
+    plain = len(sizes) == 0 or (sizes.max() < 1e8 and sizes.max() > 1e-4)
+    return [f"{value:.10f}" if plain else f"{value:.10e}" for value in column]

@@ -1,0 +1,209 @@
+"""When a descent ends, and the sentence that says why.
+
+The rules are functions of the trace that the kernel writes, a row per step: mean loss,
+max |gradient|, largest change of a parameter. They are looked at after some steps, not
+between two, so a rule that holds earlier than the last step says how many to keep.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+GROWTH_STEPS = 10  # this many rises of the loss in a row are a divergence ...
+GROWTH = 1e-8  # ... if they add up to this fraction of the loss of the zero model
+PACE_STEPS = 100  # steps from which the pace of convergence is judged
+
+
+class ConvergenceWarning(UserWarning):
+    """A run with a tolerance made `max_iter` iterations without reaching it."""
+
+
+class Reason(enum.Enum):
+    """Why a descent ended."""
+
+    GTOL = "gtol"
+    XTOL = "xtol"
+    FTOL = "ftol"
+    MAX_ITER = "max_iter"
+    CALLBACK = "callback"
+    DIVERGED = "diverged"
+
+    @property
+    def converged(self) -> bool:
+        """Whether a tolerance was reached."""
+        return self in (Reason.GTOL, Reason.XTOL, Reason.FTOL)
+
+
+class Tolerances(NamedTuple):
+    """The three tolerances, 0 for a rule that is off.
+
+    Parameters
+    ----------
+    gtol : float
+        Stop when max |gradient| < gtol.
+    xtol : float
+        Stop when no parameter changed by xtol or more.
+    ftol : float
+        Stop when the loss changed by less than ftol times itself.
+    """
+
+    gtol: float = 0.0
+    xtol: float = 0.0
+    ftol: float = 0.0
+
+
+class Stop(NamedTuple):
+    """A rule that holds, and how many of the steps shown come before it.
+
+    Parameters
+    ----------
+    n_steps : int
+        Updates to keep of those in the trace.
+    reason : Reason
+        The rule.
+    """
+
+    n_steps: int
+    reason: Reason
+
+
+class Monitor:
+    """Watches one descent.
+
+    Parameters
+    ----------
+    tolerances : Tolerances
+        The rules.
+    zero_loss : float or None
+        Mean loss of the model that is zero everywhere, the size against which growth
+        is measured; None when that is where the descent starts.
+
+    Attributes
+    ----------
+    recent : ndarray of float64, shape (at most `PACE_STEPS`, 3)
+        The last rows seen that come before the stop.
+    """
+
+    def __init__(self, tolerances: Tolerances, zero_loss: float | None) -> None:
+        self.tolerances = tolerances
+        self.zero_loss = zero_loss
+        self.first_loss: float | None = None
+        self.growth = 0.0
+        self.best_loss = math.inf
+        self.recent = np.empty((0, 3))
+
+    def check(self, trace: Doubles) -> Stop | None:
+        """Find the first rule that holds in some further steps.
+
+        Parameters
+        ----------
+        trace : ndarray of float64, shape (n_steps, 3)
+            Of each step, mean loss and max |gradient| before its update and the
+            largest change of a parameter by it (inf for a row without update).
+
+        Returns
+        -------
+        Stop or None
+            The rule that holds first; None if none does.
+        """
+        if self.first_loss is None:
+            self.first_loss = float(trace[0, 0])
+            self.growth = GROWTH * (self.zero_loss or self.first_loss)
+        known = len(self.recent)
+        rows = np.concatenate((self.recent, trace)) if known else trace
+        finite = np.isfinite(rows[:, 0])
+        n_finite = len(rows) if finite.all() else int(finite.argmin())
+        # What is seen before update k happens at 2k, what is seen by it at 2k + 1.
+        events = [
+            (2 * int(flags[known:].argmax()) + by_update, reason)
+            for flags, by_update, reason in self._rules(rows[:n_finite])
+            if flags[known:].any()
+        ]
+        if n_finite < len(rows):
+            events.append((2 * (n_finite - known), Reason.DIVERGED))
+        if not events:
+            self.best_loss = min(self.best_loss, float(trace[:, 0].min()))
+            self.recent = rows[-PACE_STEPS:]
+            return None
+        moment, reason = min(events, key=lambda event: event[0])
+        stop = Stop((moment + 1) // 2, reason)
+        self.recent = rows[: known + stop.n_steps][-PACE_STEPS:]
+        return stop
+
+    def check_end(self, loss: float, gradient_max: float) -> Stop | None:
+        """Find whether a rule holds where `max_iter` ended the descent.
+
+        A short run may not have risen often enough, but the loss of a stable descent
+        never ends above where it began.
+
+        Parameters
+        ----------
+        loss : float
+            Mean loss at the end.
+        gradient_max : float
+            Largest component of the gradient at the end.
+
+        Returns
+        -------
+        Stop or None
+            The rule that holds, if any.
+        """
+        stop = self.check(np.array([[loss, gradient_max, math.inf]]))
+        assert self.first_loss is not None
+        if stop is None and loss - self.first_loss > self.growth:
+            return Stop(0, Reason.DIVERGED)
+        return stop
+
+    def steps_to(self, gtol: float) -> float:
+        """Estimate the further steps to a gradient, at the pace of the last ones.
+
+        Parameters
+        ----------
+        gtol : float
+            The largest component aimed at, above 0.
+
+        Returns
+        -------
+        float
+            The number of steps; inf when the gradient is not shrinking.
+        """
+        gradient = self.recent[:, 1]
+        if len(gradient) < 2 or not 0 < gradient[-1] < gradient[0]:
+            return math.inf
+        shrink_per_step = math.log(gradient[0] / gradient[-1]) / (len(gradient) - 1)
+        return math.ceil(math.log(gradient[-1] / gtol) / shrink_per_step)
+
+    def _rules(self, rows: Doubles) -> Iterator[tuple[Flags, int, Reason]]:
+        """Yield each rule that is on: where it holds, if by the update, its name."""
+        loss, gradient, change = rows.T
+        if len(rows) > GROWTH_STEPS:
+            yield self._grown(loss), 0, Reason.DIVERGED
+        gtol, xtol, ftol = self.tolerances
+        if gtol:
+            yield gradient < gtol, 0, Reason.GTOL
+        if ftol:
+            still = np.zeros(len(rows), dtype=bool)
+            still[1:] = np.abs(np.diff(loss)) < ftol * np.abs(loss[:-1])
+            yield still, 0, Reason.FTOL
+        if xtol:
+            yield change < xtol, 1, Reason.XTOL
+
+    def _grown(self, loss: Doubles) -> Flags:
+        """Return where the loss has risen for long."""
+        grown = np.zeros(len(loss), dtype=bool)
+        rises = loss[1:] > loss[:-1]
+        if np.count_nonzero(rises) >= GROWTH_STEPS:
+            place = np.arange(len(rises))
+            in_a_row = place - np.maximum.accumulate(np.where(rises, -1, place))
+            best = np.minimum(np.minimum.accumulate(loss)[:-1], self.best_loss)
+            grown[1:] = (in_a_row >= GROWTH_STEPS) & (loss[1:] - best > self.growth)
+        return grown

@@ -1,0 +1,527 @@
+"""Train a linear model; and the loss and its gradient, for those who start there."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gdfast._validation import (
+    check_bool,
+    check_coef,
+    check_int,
+    check_number,
+    check_sample_weight,
+    check_X,
+    check_y,
+    raise_nonfinite,
+)
+from gdfast.curvature import largest_eigenvalue
+from gdfast.descent import Descent, RowCallback, descend
+from gdfast.diagnosis import explain
+from gdfast.fit import DivergenceError, Fit
+from gdfast.history import History
+from gdfast.losses import Loss, check_loss
+from gdfast.progress import progress_bar
+from gdfast.stopping import ConvergenceWarning, Monitor, Reason, Tolerances
+from gdfast.sums import Examples, GradientSum, column_scales, gradient_sum
+
+Doubles = NDArray[np.float64]
+
+# The largest stable learning rate is reported when finding it costs at most this many
+# operations (some tens of microseconds), or a tenth of the run's.
+FREE_OPERATIONS = 1e5
+
+
+class Iteration(NamedTuple):
+    """What a callback is told before every update, and at the end.
+
+    Parameters
+    ----------
+    iteration : int
+        Its number, from 1.
+    loss : float
+        Mean loss.
+    coef : ndarray of float64, shape (n_features,)
+        Coefficients, in the caller's units.
+    intercept : float
+        Constant term.
+    """
+
+    iteration: int
+    loss: float
+    coef: Doubles
+    intercept: float
+
+
+class Units(NamedTuple):
+    """Turns the caller's coefficients into those of the columns trained on, and back.
+
+    Parameters
+    ----------
+    columns : ndarray of float64, shape (2, n_features), or None
+        Centres and factors of the columns trained on.
+    n_features : int
+        Number of columns.
+    fit_intercept : bool
+        Whether parameters end with the intercept.
+    """
+
+    columns: Doubles | None
+    n_features: int
+    fit_intercept: bool
+
+    def params(self, coef: Doubles, intercept: float) -> Doubles:
+        """Return the parameters of a model.
+
+        Parameters
+        ----------
+        coef : ndarray of float64, shape (n_features,)
+            The caller's coefficients.
+        intercept : float
+            The caller's intercept.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_params,)
+            Parameters to train.
+        """
+        if self.columns is not None:
+            center, factor = self.columns
+            intercept = intercept + float(center @ coef)
+            coef = coef / factor
+        return np.append(coef, intercept) if self.fit_intercept else coef.copy()
+
+    def model(self, params: Doubles) -> tuple[Doubles, Doubles]:
+        """Return the coefficients and intercepts of one or more parameter vectors.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (..., n_params)
+            Trained parameters.
+
+        Returns
+        -------
+        coef : ndarray of float64, shape (..., n_features)
+            The caller's coefficients, a copy.
+        intercept : ndarray of float64, shape (...)
+            The caller's intercepts, 0 if none is fitted.
+        """
+        coef = params[..., : self.n_features].copy()
+        intercept = params[..., self.n_features :].sum(axis=-1)
+        if self.columns is not None:
+            center, factor = self.columns
+            with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
+                coef *= factor
+                if self.fit_intercept:
+                    intercept = intercept - coef @ center
+        return coef, intercept
+
+
+def train(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    loss: str = "squared_error",
+    learning_rate: float | str = "auto",
+    max_iter: int = 1000,
+    gtol: float | None = None,
+    xtol: float | None = None,
+    ftol: float | None = None,
+    fit_intercept: bool = True,
+    coef_init: ArrayLike | None = None,
+    intercept_init: float | None = None,
+    sample_weight: ArrayLike | None = None,
+    standardize: bool = False,
+    history: str | bool = "loss",
+    callback: Callable[[Iteration], Any] | None = None,
+    verbose: bool = False,
+) -> Fit:
+    """Train a linear model by full-batch gradient descent.
+
+    Minimises the mean loss of ``z = X @ coef + intercept``, the mean weighted by
+    `sample_weight`; every iteration sums the gradients of all examples and subtracts
+    `learning_rate` times their mean from the parameters.
+
+    Parameters
+    ----------
+    X : array-like, shape (n_samples, n_features) or (n_samples,)
+        Features; one dimension is one feature. float32 and float64 arrays and memory
+        maps with contiguous rows are read in place, everything else is copied once.
+        Data frames give their column names to the fit.
+    y : array-like, shape (n_samples,)
+        Targets.
+    loss : {"squared_error", "half_squared_error"}
+        Loss of one example: ``(z - y)^2``, or half of it.
+    learning_rate : float or "auto"
+        Factor of the gradient, above 0. "auto" takes half of the largest stable one, 1
+        over the largest curvature of the loss on these data, at which the loss cannot
+        grow.
+    max_iter : int
+        Largest number of updates, at least 1.
+    gtol : float or None
+        Stop when no component of the gradient is as large as this. The three
+        tolerances are independent; None or 0 turns a rule off.
+    xtol : float or None
+        Stop when an update changes no parameter by as much as this.
+    ftol : float or None
+        Stop when an update changes the loss by less than this fraction of it.
+    fit_intercept : bool
+        Whether to fit a constant term.
+    coef_init : array-like, shape (n_features,), or None
+        Coefficients to start from; None for zeros.
+    intercept_init : float or None
+        Intercept to start from; None for 0.
+    sample_weight : array-like, shape (n_samples,), or None
+        Non-negative weights, not all zero. A weight of 2 counts as the row twice.
+    standardize : bool
+        Train on columns brought to mean 0 and standard deviation 1 (without intercept:
+        to root mean square 1), as they are read and without a copy. Coefficients and
+        history are in the units of `X`; `learning_rate`, `gtol` and `xtol` are those
+        of the standardised columns.
+    history : {"loss", "full", False}
+        What to keep of every iteration: the loss, the parameters too, or nothing.
+    callback : callable or None
+        Called as ``callback(iteration)`` before every update and at the end with a
+        named tuple (iteration, loss, coef, intercept): the row of the history. It may
+        raise `StopIteration` to end the run there.
+    verbose : bool
+        Show a progress bar on stderr from the first second on; needs tqdm.
+
+    Returns
+    -------
+    Fit
+        The model and how it was found.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss grows: at once when it is not finite, else after ten rises in a
+        row, or when it ends above where it began. Its attribute `fit` holds the run.
+    ValueError
+        If an argument has a wrong value or shape, or X or y has values that are
+        missing, infinite, or too large to be squared.
+    TypeError
+        If an argument has a wrong type.
+    ImportError
+        If `verbose` and tqdm is not installed.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If a tolerance is given and `max_iter` ends the run before it is reached.
+
+    Notes
+    -----
+    An iteration costs 4 n_samples n_features operations and one reading of `X`; the
+    first row of the history is seen before any update and the last after all, so a run
+    reads `X` once more than it iterates. "auto" reads it once more at a cost of
+    n_samples n_features^2. Sums are in float64 whatever the type of `X`. Ctrl-C is
+    answered within about 50 ms. The same call on the same machine gives the same bits.
+
+    References
+    ----------
+    S. Ruder, "An overview of gradient descent optimization algorithms",
+    arXiv:1609.04747, section 2.1, equation 1 (batch gradient descent).
+    Y. Nesterov, "Lectures on Convex Optimization", 2nd ed., 2018, theorem 2.1.14 (the
+    step 1/L).
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> pizza = gdfast.example_data("pizza")
+    >>> fit = gdfast.train(
+    ...     pizza["Reservations"], pizza["Pizzas"], learning_rate=0.001,
+    ...     max_iter=20_000,
+    ... )
+    >>> print(fit.coef, round(fit.intercept, 8))
+    [1.08113017] 13.17226766
+    >>> print(fit.predict(20).round(2))
+    34.79
+    """
+    examples, feature_names = _examples(X, y, sample_weight)
+    chosen = check_loss(loss)
+    rate = _check_rate(learning_rate)
+    max_iter = check_int(max_iter, "max_iter", low=1)
+    tolerances = Tolerances(
+        _check_tolerance(gtol, "gtol"),
+        _check_tolerance(xtol, "xtol"),
+        _check_tolerance(ftol, "ftol"),
+    )
+    fit_intercept = check_bool(fit_intercept, "fit_intercept")
+    if history is not False and history not in ("loss", "full"):
+        raise ValueError(f'history must be "loss", "full" or False, got {history!r}')
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, got {callback!r}")
+    bar = progress_bar(max_iter) if check_bool(verbose, "verbose") else nullcontext()
+    if check_bool(standardize, "standardize"):
+        examples = _standardized(examples, fit_intercept)
+    units = Units(examples.columns, examples.X.shape[1], fit_intercept)
+    start = _start(units, coef_init, intercept_init)
+
+    max_stable = None
+    if rate is None:
+        max_stable = _max_stable_rate(chosen, examples, fit_intercept)
+        if math.isnan(max_stable):
+            raise_nonfinite(X=examples.X)
+            raise ValueError("X has values too large to be squared; scale its columns")
+        rate = max_stable / 2 if max_stable < math.inf else 1.0
+    zero_loss = None
+    if start.any():
+        zero_loss = _mean_loss(chosen, examples, np.zeros_like(start))
+    monitor = Monitor(tolerances, zero_loss)
+    with bar as progress:
+        descent = descend(
+            chosen.kind,
+            examples,
+            start,
+            rate,
+            max_iter,
+            monitor,
+            keep_path=history == "full",
+            on_row=None if callback is None else _row_callback(callback, units),
+            progress=progress,
+        )
+    if not math.isfinite(descent.losses[0]):
+        raise_nonfinite(X=examples.X, y=examples.y)
+        raise ValueError("y or X has values too large to be squared; scale them")
+    diverged = descent.reason is Reason.DIVERGED
+    if max_stable is None and (
+        diverged or _costs_little(examples, len(start), descent.n_iter)
+    ):
+        max_stable = _max_stable_rate(chosen, examples, fit_intercept)
+    coef, intercept = units.model(descent.params)
+    fit = Fit(
+        coef=coef,
+        intercept=float(intercept),
+        loss=float(descent.losses[-1]),
+        n_iter=descent.n_iter,
+        converged=descent.reason.converged,
+        stop_reason=explain(descent, monitor, examples, rate, max_stable),
+        learning_rate=rate,
+        max_stable_learning_rate=max_stable,
+        history=_history(descent, units, feature_names) if history else None,
+        feature_names=feature_names,
+        loss_name=chosen.name,
+    )
+    if diverged:
+        raise DivergenceError(fit.stop_reason, fit)
+    if descent.reason is Reason.MAX_ITER and any(tolerances):
+        warnings.warn(fit.stop_reason, ConvergenceWarning, stacklevel=2)
+    return fit
+
+
+def loss(
+    X: ArrayLike,
+    y: ArrayLike,
+    coef: ArrayLike,
+    intercept: float = 0.0,
+    *,
+    loss: str = "squared_error",
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Return the mean loss of a linear model on some examples.
+
+    Parameters
+    ----------
+    X : array-like, shape (n_samples, n_features) or (n_samples,)
+        Features.
+    y : array-like, shape (n_samples,)
+        Targets.
+    coef : array-like, shape (n_features,), or a number if there is one feature
+        Coefficients.
+    intercept : float
+        Constant term.
+    loss : str
+        Name of the loss, see `train`.
+    sample_weight : array-like, shape (n_samples,), or None
+        Non-negative weights, not all zero.
+
+    Returns
+    -------
+    float
+        (sum of weight times loss) / (sum of weights). It is inf when squares overflow.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has a wrong type, value or shape, or X or y has values that are
+        missing or infinite.
+
+    Notes
+    -----
+    4 n_samples n_features operations, one reading of `X`.
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> pizza = gdfast.example_data("pizza")
+    >>> gdfast.loss(pizza["Reservations"], pizza["Pizzas"], 1.5)
+    94.96666666666667
+    """
+    totals = _totals(X, y, coef, intercept, loss, sample_weight)
+    return totals.loss_sum / totals.weight_sum
+
+
+def gradient(
+    X: ArrayLike,
+    y: ArrayLike,
+    coef: ArrayLike,
+    intercept: float = 0.0,
+    *,
+    loss: str = "squared_error",
+    sample_weight: ArrayLike | None = None,
+) -> tuple[Doubles, float]:
+    """Return the gradient of the mean loss of a linear model.
+
+    Parameters
+    ----------
+    X, y, coef, intercept, loss, sample_weight
+        As in `gdfast.loss`.
+
+    Returns
+    -------
+    coef_gradient : ndarray of float64, shape (n_features,)
+        Derivatives by the coefficients; a number if `coef` is one.
+    intercept_gradient : float
+        Derivative by the intercept.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gdfast.loss`.
+
+    Notes
+    -----
+    4 n_samples n_features operations, one reading of `X`.
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> mpg = gdfast.example_data("mpg")
+    >>> coef, intercept = gdfast.gradient(mpg["pounds_1000"], mpg["mpg"], 0.0, 0.0)
+    >>> print(coef, intercept)
+    -119.71714285714286 -34.285714285714285
+    """
+    totals = _totals(X, y, coef, intercept, loss, sample_weight)
+    mean = totals.gradient / totals.weight_sum
+    return mean[:-1].reshape(np.shape(coef))[()], float(mean[-1])
+
+
+def _examples(
+    X: object, y: object, sample_weight: object
+) -> tuple[Examples, tuple[str, ...] | None]:
+    """Return checked data, and the names of its columns if known."""
+    features, feature_names = check_X(X)
+    targets = check_y(y, len(features))
+    weight = check_sample_weight(sample_weight, len(features))
+    return Examples(features, targets, weight), feature_names
+
+
+def _check_rate(learning_rate: object) -> float | None:
+    """Return the learning rate as a number, None for "auto"."""
+    if isinstance(learning_rate, str) and learning_rate == "auto":
+        return None
+    return check_number(
+        learning_rate, "learning_rate", low=0, open_low=True, note=' or "auto"'
+    )
+
+
+def _check_tolerance(value: object, name: str) -> float:
+    """Return a tolerance, 0 for None."""
+    return 0.0 if value is None else check_number(value, name, low=0, note=" or None")
+
+
+def _start(units: Units, coef_init: object, intercept_init: object) -> Doubles:
+    """Return the parameters to start from."""
+    coef = np.zeros(units.n_features)
+    intercept = 0.0
+    if coef_init is not None:
+        coef = check_coef(coef_init, units.n_features, "coef_init")
+    if intercept_init is not None:
+        if not units.fit_intercept:
+            raise ValueError("intercept_init has no use with fit_intercept=False")
+        intercept = check_number(intercept_init, "intercept_init")
+    return units.params(coef, intercept)
+
+
+def _standardized(examples: Examples, fit_intercept: bool) -> Examples:
+    """Return the examples with standardised columns."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        columns = column_scales(examples, center=fit_intercept)
+    if not np.isfinite(columns).all() or not columns[1].all():
+        raise_nonfinite(X=examples.X)
+        raise ValueError("X has values too large to be squared; scale its columns")
+    return examples._replace(columns=columns)
+
+
+def _max_stable_rate(loss: Loss, examples: Examples, fit_intercept: bool) -> float:
+    """Return 2 / the largest curvature; inf for flat, NaN for overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        curvature = loss.max_curvature * largest_eigenvalue(examples, fit_intercept)
+    return 2 / curvature if curvature else math.inf
+
+
+def _costs_little(examples: Examples, n_params: int, n_iter: int) -> bool:
+    """Whether finding the largest stable rate is cheap beside the run."""
+    n_samples = len(examples.X)
+    operations = 2 * n_samples * n_params * min(n_samples, n_params)
+    run = 4 * n_samples * n_params * n_iter
+    return operations <= max(FREE_OPERATIONS, run / 10)
+
+
+def _row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallback:
+    """Return a callback in the caller's units for the loop."""
+
+    def on_row(iteration: int, loss: float, params: Doubles) -> bool:
+        coef, intercept = units.model(params)
+        try:
+            callback(Iteration(iteration, loss, coef, float(intercept)))
+        except StopIteration:
+            return True
+        return False
+
+    return on_row
+
+
+def _history(
+    descent: Descent, units: Units, feature_names: tuple[str, ...] | None
+) -> History:
+    """Return the rows of a run in the caller's units."""
+    if descent.path is None:
+        return History.from_rows(descent.losses)
+    coef, intercept = units.model(descent.path)
+    return History.from_rows(
+        descent.losses,
+        coef,
+        intercept if units.fit_intercept else None,
+        feature_names,
+    )
+
+
+def _mean_loss(loss: Loss, examples: Examples, params: Doubles) -> float:
+    totals = gradient_sum(loss.kind, examples, params)
+    return totals.loss_sum / totals.weight_sum
+
+
+def _totals(
+    X: object,
+    y: object,
+    coef: object,
+    intercept: object,
+    loss: object,
+    sample_weight: object,
+) -> GradientSum:
+    """Return the sums at a given model."""
+    examples, _ = _examples(X, y, sample_weight)
+    values = check_coef(coef, examples.X.shape[1])
+    params = np.append(values, check_number(intercept, "intercept"))
+    totals = gradient_sum(check_loss(loss).kind, examples, params)
+    if not math.isfinite(totals.loss_sum):
+        raise_nonfinite(X=examples.X, y=examples.y)
+    return totals
