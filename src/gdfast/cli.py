@@ -1,0 +1,411 @@
+"""The command ``gdfast``: train on a file, predict, and a demonstration."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import os
+import re
+import shlex
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from gdfast._files import atomic_write
+from gdfast._version import __version__
+from gdfast.delimited import TableError, no_column
+from gdfast.fit import Fit, load
+from gdfast.losses import LOSSES
+from gdfast.sources import Table, example_data, read_table
+from gdfast.stopping import ConvergenceWarning
+from gdfast.training import train
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+PICTURE_TYPES = (".png", ".svg", ".pdf")
+LONG_RUN = 1000  # iterations from which the picture has a logarithmic axis of them
+DEMO_PICTURE = "gdfast-demo.png"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Its arguments; by default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0 for success, 1 for bad data or a failed run, 130 after
+        Ctrl-C, 141 if the reader of the output has gone.
+
+    Raises
+    ------
+    SystemExit
+        With status 2 for a wrong option, and 0 for ``--help`` and ``--version``.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        with _warnings_on_stderr():
+            arguments.run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("gdfast: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Python would try to write the rest at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (OSError, ValueError, ArithmeticError, ImportError, MemoryError) as error:
+        print(f"gdfast: error: {_message(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="gdfast", description="Train linear models by gradient descent."
+    )
+    parser.add_argument("--version", action="version", version=f"gdfast {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_fit(commands.add_parser("fit", help="train a model on a file"))
+    _add_predict(commands.add_parser("predict", help="predict with a saved model"))
+    _add_demo(commands.add_parser("demo", help="train on example data, step by step"))
+    return parser
+
+
+def _add_fit(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train a linear model on a text file: CSV with a header, or columns "
+        "between white space with or without one (then they are named 1, 2, ...)."
+    )
+    parser.set_defaults(run=_fit, usage_error=parser.error)
+    add = parser.add_argument
+    add("file", metavar="FILE", help="the data")
+    add("--target", required=True, metavar="COLUMN", help="column to predict")
+    add(
+        "--features",
+        action="extend",
+        type=_names,
+        metavar="A,B",
+        help="columns to predict from (default: all others that have a name)",
+    )
+    add(
+        "--drop",
+        action="extend",
+        type=_names,
+        default=[],
+        metavar="COLUMN",
+        help="leave this column out",
+    )
+    add("--drop-missing", action="store_true", help="leave rows with empty cells out")
+    add(
+        "--loss",
+        choices=LOSSES,
+        default="squared_error",
+        help="loss of one example; its mean is minimised (default: squared_error)",
+    )
+    add(
+        "--learning-rate",
+        type=_rate,
+        default="auto",
+        metavar="auto|NUMBER",
+        help="factor of the gradient; auto (default) cannot diverge",
+    )
+    add(
+        "--max-iter",
+        type=_count,
+        default=1000,
+        metavar="N",
+        help="most iterations to make (default: 1000)",
+    )
+    for name, quantity in (
+        ("gtol", "no gradient component is as large as this"),
+        ("xtol", "no parameter changes by as much as this"),
+        ("ftol", "the loss changes by less than this fraction of it"),
+    ):
+        add(f"--{name}", type=_positive, metavar="NUMBER", help=f"stop when {quantity}")
+    add("--no-intercept", action="store_true", help="fit no constant term")
+    add(
+        "--standardize",
+        action=argparse.BooleanOptionalAction,
+        help="train on columns of mean 0 and deviation 1; coefficients keep the units "
+        "of the file (default: if the learning rate is auto, since a number is "
+        "meant for the columns as they are)",
+    )
+    add("--history", metavar="OUT.csv", help="write parameters and loss of every step")
+    add(
+        "--plot",
+        type=_picture,
+        metavar="OUT.png",
+        help="draw the loss curve and, of a single feature, data and line",
+    )
+    add("--save", metavar="MODEL", help="save the model, for gdfast predict")
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Print a prediction for every row of a file."
+    parser.set_defaults(run=_predict, usage_error=parser.error)
+    parser.add_argument("model", metavar="MODEL", help="as saved by gdfast fit")
+    parser.add_argument(
+        "file", metavar="FILE", help="data with the columns of the model, in any order"
+    )
+    parser.add_argument(
+        "--output", metavar="OUT.csv", help="write a file instead of printing"
+    )
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Fit miles per gallon to the weight of seven cars, print the first steps "
+        f"and the result, and draw both into {DEMO_PICTURE}."
+    )
+    parser.set_defaults(run=_demo)
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder for the picture (default: the current one)",
+    )
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    """Train on a file."""
+    outputs = [arguments.save, arguments.history, arguments.plot]
+    _check_outputs(arguments, [arguments.file], outputs)
+    if arguments.plot and not find_spec("matplotlib"):
+        raise ImportError("--plot needs matplotlib: pip install 'gdfast[plot]'")
+    table = _read_examples(arguments)
+    features = [name for name in table.columns if name != arguments.target]
+    X, y = table.select(features), table[arguments.target]
+    auto = arguments.learning_rate == "auto"
+    fit = train(
+        X,
+        y,
+        loss=arguments.loss,
+        learning_rate=arguments.learning_rate,
+        max_iter=arguments.max_iter,
+        gtol=arguments.gtol,
+        xtol=arguments.xtol,
+        ftol=arguments.ftol,
+        fit_intercept=not arguments.no_intercept,
+        standardize=auto if arguments.standardize is None else arguments.standardize,
+        history="full" if arguments.history else "loss",
+        verbose=sys.stderr.isatty() and find_spec("tqdm") is not None,
+    )
+    # Files first: what is printed may go to a reader that stops early.
+    if arguments.save:
+        fit.save(arguments.save)
+    if arguments.history and fit.history:
+        fit.history.write_csv(arguments.history)
+    if arguments.plot:
+        _draw(arguments.plot, fit, X, y, arguments.target)
+    rows = f"{len(table):,} rows"
+    if table.n_dropped:
+        rows += f" ({table.n_dropped:,} with empty cells dropped)"
+    plural = "s" if len(features) > 1 else ""
+    print(f"{arguments.file}: {rows}, {len(features)} feature{plural}")
+    print(_summary(fit))
+    for path in filter(None, outputs):
+        print(f"wrote {path}")
+
+
+def _read_examples(arguments: argparse.Namespace) -> Table:
+    """Read features and target, or say which option is wrong."""
+    target, features = arguments.target, arguments.features
+    if target in arguments.drop or target in (features or ()):
+        arguments.usage_error(f"the target {target!r} cannot be dropped or a feature")
+    try:
+        table = read_table(
+            arguments.file,
+            columns=None if features is None else [*features, target],
+            drop=arguments.drop,
+            drop_missing=arguments.drop_missing,
+        )
+    except TableError as error:
+        droppable = tuple(name for name in error.text_columns if name != target)
+        raise TableError(error.problem, droppable, error.missing_columns) from error
+    for note in table.notes:
+        print(f"gdfast: note: {arguments.file}: {note}", file=sys.stderr)
+    if target not in table.columns:
+        raise TableError(f"{arguments.file}: {no_column(target, table.columns)}")
+    if len(table.columns) < 2:
+        raise TableError(f"{arguments.file}: no column is left to be a feature")
+    return table
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    """Predict the rows of a file."""
+    _check_outputs(arguments, [arguments.model, arguments.file], [arguments.output])
+    fit = load(arguments.model)
+    try:
+        table = read_table(arguments.file, columns=fit.feature_names)
+    except TableError as error:
+        # Neither rows nor columns can be dropped here: no advice.
+        raise ValueError(error.problem) from error
+    predictions = "\n".join(map(repr, fit.predict(table).tolist()))
+    if arguments.output:
+        with atomic_write(arguments.output) as file:
+            file.write(f"prediction\n{predictions}\n".encode())
+    else:
+        print(predictions)
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    """Train on the crash-course example."""
+    picture = arguments.output_dir / DEMO_PICTURE
+    _rehearse(picture)
+    cars = example_data("mpg")
+    X, y = cars.select(["pounds_1000"]), cars["mpg"]
+    print("Weight of seven cars in thousands of pounds -> miles per gallon:")
+    print("five steps at learning rate 0.01; the loss is the mean squared error.\n")
+    print(train(X, y, learning_rate=0.01, max_iter=5, history="full").history)
+    print("\nThe same run, until the gradient is below 1e-6:\n")
+    fit = train(X, y, learning_rate=0.01, max_iter=100_000, gtol=1e-6)
+    print(_summary(fit), end="\n\n")
+    try:
+        _draw(picture, fit, X, y, "mpg")
+    except ImportError as error:
+        print(f"No picture: {error}")
+    else:
+        print(f"wrote {picture}")
+
+
+def _draw(
+    path: str | os.PathLike[str], fit: Fit, X: Table, y: NDArray[Any], target: str
+) -> None:
+    """Save the loss curve and, of a single feature, data and line beside it."""
+    from gdfast.plots import fitted_line, loss_curve
+
+    ax = loss_curve(fit)
+    if fit.n_iter > LONG_RUN:
+        ax.set_xscale("log")  # most happens early
+    figure = cast("Figure", ax.figure)
+    if len(fit.coef) == 1:
+        figure.set_size_inches(11.0, 4.2)
+        grid = figure.add_gridspec(1, 2)
+        ax.set_subplotspec(grid[0])
+        beside = figure.add_subplot(grid[1])
+        beside.spines[["top", "right"]].set_visible(False)
+        beside.grid(color="0.5", alpha=0.25, linewidth=0.8)
+        beside.set_axisbelow(True)
+        fitted_line(fit, X, y, ax=beside)
+        beside.set_ylabel(target, parse_math=False)
+    with atomic_write(path) as file:
+        figure.savefig(file, format=os.path.splitext(path)[1][1:], dpi=150)
+
+
+def _summary(fit: Fit) -> str:
+    """Return the summary of a fit, with options where it names arguments."""
+    lines = str(fit).removesuffix(fit.stop_reason)
+    return lines + _in_options(fit.stop_reason)
+
+
+def _in_options(text: str) -> str:
+    """Replace the names of arguments of `train` by options of this command."""
+    return re.sub(
+        r"\b(standardize|learning_rate|max_iter|[gxf]tol)(=True|=|)",
+        lambda match: f"--{match[1].replace('_', '-')}{' ' * (match[2] == '=')}",
+        text,
+    )
+
+
+def _message(error: Exception) -> str:
+    """Return what to tell a user who does not read tracebacks."""
+    if isinstance(error, TableError):
+        drop = " ".join(f"--drop {_quoted(name)}" for name in error.text_columns)
+        return error.render(drop, "--drop-missing")
+    if isinstance(error, OSError):
+        named = error.filename is not None and error.strerror
+        return f"{error.filename}: {error.strerror}" if named else str(error)
+    return _in_options(str(error)) or type(error).__name__
+
+
+@contextmanager
+def _warnings_on_stderr() -> Iterator[None]:
+    """Show warnings as a line each, without lines of Python source."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"gdfast: warning: {_in_options(str(message))}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ConvergenceWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _check_outputs(
+    arguments: argparse.Namespace, inputs: Sequence[str], outputs: Sequence[str | None]
+) -> None:
+    """Refuse files that cannot be written now, not after hours of training."""
+    taken = {os.path.realpath(path) for path in inputs}
+    for path in outputs:
+        if path is not None:
+            if os.path.realpath(path) in taken:
+                arguments.usage_error(f"{path} is named twice: it would be overwritten")
+            taken.add(os.path.realpath(path))
+            _rehearse(path)
+
+
+class _Rehearsed(Exception):
+    """Nothing was to be written."""
+
+
+def _rehearse(path: str | os.PathLike[str]) -> None:
+    """Raise the OSError that writing this file would raise."""
+    with suppress(_Rehearsed), atomic_write(path):
+        raise _Rehearsed
+
+
+def _names(text: str) -> list[str]:
+    """Split names at commas; one that has a comma itself may be quoted."""
+    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"an empty name in {text!r}")
+    return names
+
+
+def _quoted(name: str) -> str:
+    """Quote a name for the shell, and for `_names`."""
+    return shlex.quote(f'"{name}"' if "," in name else name)
+
+
+def _positive(text: str) -> float:
+    with suppress(ValueError):
+        number = float(text)
+        if 0 < number < math.inf:
+            return number
+    raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+
+
+def _rate(text: str) -> float | str:
+    return text if text == "auto" else _positive(text)
+
+
+def _count(text: str) -> int:
+    with suppress(ValueError):
+        if int(text) > 0:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
+
+
+def _picture(text: str) -> str:
+    if os.path.splitext(text)[1] not in PICTURE_TYPES:
+        kinds = ", ".join(PICTURE_TYPES)
+        raise argparse.ArgumentTypeError(f"must end in one of {kinds}, got {text!r}")
+    return text
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

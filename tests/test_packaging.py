@@ -1,0 +1,177 @@
+"""What a user installs: files, imports and the direction of the imports."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib import metadata
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+import gdfast
+from gdfast import _kernel
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "gdfast"
+in_checkout = pytest.mark.skipif(
+    not SOURCE.is_dir(), reason="needs the source tree, not an installed wheel"
+)
+
+# Who may import whom: a module imports only from the lines above its own.
+LAYERS = [
+    {"_kernel", "_losses", "_reference"},
+    {"_files", "_validation", "_version"},
+    {"delimited", "history", "losses", "progress", "stopping"},
+    {"fit", "sources", "sums"},
+    {"curvature", "descent"},
+    {"diagnosis"},
+    {"training"},
+    {"__init__"},
+    {"plots"},
+    {"cli"},
+    {"__main__"},
+]
+LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
+# Beyond NumPy and the standard library; never when the module is imported.
+OPTIONAL = {"plots": {"matplotlib"}, "progress": {"tqdm"}}
+
+
+def run(code: str) -> str:
+    """Run code in a fresh interpreter, where nothing else was imported."""
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["py.typed", "_kernel.pyi", "data/mpg.csv", "data/pizza.txt"]
+)
+def test_types_and_data_are_installed(name):
+    # stubtest passes without a word when the stub is missing.
+    assert files("gdfast").joinpath(name).is_file()
+
+
+@in_checkout
+def test_the_kernel_is_newer_than_its_sources():
+    built = Path(_kernel.__file__)
+    if built.parent != SOURCE:
+        pytest.skip("gdfast is not installed from this source tree")
+    for source in SOURCE.glob("*.p[xy][xd]"):
+        assert source.stat().st_mtime <= built.stat().st_mtime, (
+            f"{source.name} was edited after {built.name} was built: "
+            "run pip install -e . again"
+        )
+
+
+def test_import_leaves_denormals_alone():
+    # Linking with -ffast-math would flush them to zero in the whole process.
+    code = """
+from gdfast import _kernel
+smallest = float("5e-324")
+print(smallest + smallest, float("2.3e-308") / 2)
+"""
+    assert run(code).split() == ["1e-323", "1.15e-308"]
+
+
+def test_import_is_light():
+    heavy = {"matplotlib", "tqdm", "sklearn", "scipy", "pandas", "polars", "argparse"}
+    code = "import numpy, sys; before = set(sys.modules); import gdfast; "
+    code += "print(*(set(sys.modules) - before))"
+    assert not heavy & set(run(code).split())
+
+
+def test_version_is_the_installed_one():
+    assert metadata.version("gdfast") == gdfast.__version__, "install gdfast again"
+
+
+def test_all_public_names_are_documented():
+    directive = r"^\.\. (?:auto|py:)\w+:: (\w+)$"
+    named = re.findall(directive, (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(gdfast.__all__)
+
+
+def imports(tree: ast.AST, inside_function: bool = False):
+    """Yield every import: a module as ".fit" or a package, whether in a function."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield short_name(alias.name), inside_function
+        elif isinstance(node, ast.ImportFrom):
+            module = "gdfast." * node.level + (node.module or "")
+            for alias in node.names:
+                yield short_name(f"{module.rstrip('.')}.{alias.name}"), inside_function
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imports(node, True)  # costs nothing at run time either
+        else:
+            function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from imports(node, inside_function or function)
+
+
+def short_name(imported: str) -> str:
+    """Return ".fit" for gdfast.fit and all in it, "numpy" for numpy and all in it."""
+    package, *inner = imported.split(".")
+    if package != "gdfast":
+        return package
+    return f".{inner[0]}" if inner and inner[0] in LEVELS else ".__init__"
+
+
+def forbidden_imports(name: str, code: str) -> list[str]:
+    """Return what a module of gdfast imports and may not."""
+    wrong = []
+    for imported, inside_function in imports(ast.parse(code)):
+        if imported.startswith("."):
+            allowed = LEVELS[imported[1:]] < LEVELS[name]
+        elif imported in OPTIONAL.get(name, ()):
+            allowed = inside_function
+        else:
+            allowed = imported == "numpy" or imported in sys.stdlib_module_names
+        if not allowed:
+            wrong.append(imported)
+    return wrong
+
+
+@in_checkout
+@pytest.mark.parametrize(
+    "path", sorted(SOURCE.glob("*.py")), ids=lambda path: path.stem
+)
+def test_imports_point_downwards(path):
+    assert path.stem in LEVELS, "a new module needs a level in this file"
+    assert forbidden_imports(path.stem, path.read_text()) == []
+
+
+@in_checkout
+@pytest.mark.parametrize(
+    "path", sorted(SOURCE.glob("*.p[xy][xd]")), ids=lambda path: path.name
+)
+def test_the_kernel_imports_only_its_losses(path):
+    line = r"^\s*(?:from|cimport|import|include)\s+\"?([\w.]+)"
+    found = set(re.findall(line, path.read_text(), re.MULTILINE))
+    assert {name for name in found if not name.startswith("libc.")} <= {
+        "cython",
+        "gdfast._losses",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "wrong"),
+    [
+        ("fit", "from .training import train", [".training"]),
+        ("fit", "from . import losses, cli", [".cli"]),
+        ("fit", "import gdfast.plots", [".plots"]),
+        ("fit", "import gdfast", [".__init__"]),
+        ("fit", "from gdfast import train", [".__init__"]),
+        ("__init__", "from gdfast.training import train", []),
+        ("__init__", "from gdfast.plots import loss_curve", [".plots"]),
+        ("fit", "def f():\n    from gdfast.training import train", [".training"]),
+        ("losses", "from .history import History", [".history"]),
+        ("sums", "from scipy.linalg import eigh", ["scipy"]),
+        ("plots", "import matplotlib.pyplot", ["matplotlib"]),
+        ("plots", "def f():\n    import matplotlib.pyplot", []),
+        ("sums", "def f():\n    import matplotlib.pyplot", ["matplotlib"]),
+        ("training", "import os\nimport numpy as np\nfrom .fit import Fit", []),
+    ],
+)
+def test_the_test_of_imports_finds_what_it_should(name, code, wrong):
+    assert forbidden_imports(name, code) == wrong
