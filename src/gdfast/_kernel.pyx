@@ -38,7 +38,7 @@ ctypedef fused y_value:
 
 cdef enum:
     BLOCK_VALUES = 4096  # of a block, as doubles: 32 KiB
-    MAX_BLOCK_ROWS = 504  # columns of 512 doubles would share cache sets
+    MAX_BLOCK_ROWS = 504  # not 512: columns 4 KiB apart share cache sets
     MIN_BLOCK_ROWS = 4   # rows that `add_rows` takes at once
     NARROW = 8           # features; wider rows fill the registers by themselves
 
@@ -94,24 +94,36 @@ cdef void load_values(
     const x_value* first, const Data* data, Block* block
 ) noexcept nogil:
     # Copy rows into the block as doubles, centred and scaled where asked.
-    cdef Py_ssize_t i, j, row_step, column_step
-    cdef const x_value* row
-    cdef double* to
+    cdef Py_ssize_t i, j, d = data.n_features
+    cdef Py_ssize_t step = data.x_step // <Py_ssize_t> sizeof(x_value)
+    cdef double* to = block.memory
+    cdef const x_value* values
+    cdef double center, scale
     if is_narrow(data):
-        row_step, column_step = 1, block.max_rows
+        block.step = block.max_rows
+        for j in range(d):
+            values = first + j
+            if data.center == NULL:
+                for i in range(block.n_rows):
+                    to[i] = values[i * step]
+            else:
+                center = data.center[j]
+                scale = data.scale[j]
+                for i in range(block.n_rows):
+                    to[i] = (values[i * step] - center) * scale
+            to += block.step
     else:
-        row_step, column_step = data.n_features, 1
-    for i in range(block.n_rows):
-        row = <const x_value*> (<const char*> first + i * data.x_step)
-        to = block.memory + i * row_step
-        if data.center == NULL:
-            for j in range(data.n_features):
-                to[j * column_step] = row[j]
-        else:
-            for j in range(data.n_features):
-                to[j * column_step] = (row[j] - data.center[j]) * data.scale[j]
+        block.step = d
+        for i in range(block.n_rows):
+            values = first + i * step
+            if data.center == NULL:
+                for j in range(d):
+                    to[j] = values[j]
+            else:
+                for j in range(d):
+                    to[j] = (values[j] - data.center[j]) * data.scale[j]
+            to += d
     block.x = block.memory
-    block.step = block.max_rows if is_narrow(data) else data.n_features
 
 
 cdef void load_block(const Data* data, Py_ssize_t start, Block* block) noexcept nogil:

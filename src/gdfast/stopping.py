@@ -98,7 +98,6 @@ class Monitor:
         self.zero_loss = zero_loss
         self.first_loss: float | None = None
         self.growth = 0.0
-        self.best_loss = math.inf
         self.recent = np.empty((0, 3))
 
     def check(self, trace: Doubles) -> Stop | None:
@@ -131,7 +130,6 @@ class Monitor:
         if n_finite < len(rows):
             events.append((2 * (n_finite - known), Reason.DIVERGED))
         if not events:
-            self.best_loss = min(self.best_loss, float(trace[:, 0].min()))
             self.recent = rows[-PACE_STEPS:]
             return None
         moment, reason = min(events, key=lambda event: event[0])
@@ -198,12 +196,11 @@ class Monitor:
             yield change < xtol, 1, Reason.XTOL
 
     def _grown(self, loss: Doubles) -> Flags:
-        """Return where the loss has risen for long."""
+        """Return where the loss has risen for long and by more than rounding."""
         grown = np.zeros(len(loss), dtype=bool)
-        rises = loss[1:] > loss[:-1]
-        if np.count_nonzero(rises) >= GROWTH_STEPS:
-            place = np.arange(len(rises))
-            in_a_row = place - np.maximum.accumulate(np.where(rises, -1, place))
-            best = np.minimum(np.minimum.accumulate(loss)[:-1], self.best_loss)
-            grown[1:] = (in_a_row >= GROWTH_STEPS) & (loss[1:] - best > self.growth)
+        n_rises = np.cumsum(loss[1:] > loss[:-1])
+        n_rises[GROWTH_STEPS:] -= n_rises[:-GROWTH_STEPS].copy()
+        grown[GROWTH_STEPS:] = (n_rises[GROWTH_STEPS - 1 :] == GROWTH_STEPS) & (
+            loss[GROWTH_STEPS:] - loss[:-GROWTH_STEPS] > self.growth
+        )
         return grown
