@@ -126,6 +126,12 @@ def test_cells_that_are_not_read_may_hold_anything(write):
     assert read_table(path, columns=["a"]).values.tolist() == [[k] for k in range(1, 7)]
 
 
+def test_a_line_break_in_quotes_ends_no_row_even_if_the_cells_would_do(write):
+    path = write('a,text\n1,"x\n2,y"\n3,z\n')
+    assert read_table(path, columns=["a"]).values.tolist() == [[1], [3]]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes with a name")
 def test_a_pipe_can_be_read_though_only_once(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
@@ -270,6 +276,7 @@ def test_housing_with_these_options():
         ("0x10", "1 cell of text, '0x10' at line 400"),
         ("1 2", "1 cell of text, '1 2' at line 400"),
         ("$5", "1 cell of text, '$5' at line 400"),
+        ("8#5", "1 cell of text, '8#5' at line 400"),
         ("12%", "1 cell of text, '12%' at line 400"),
         ("1\0", r"1 cell of text, '1\x00' at line 400"),
         ("2026-11-20", "1 cell of text, '2026-11-20' at line 400"),
@@ -294,6 +301,11 @@ def test_one_bad_cell_is_found(write, separator, cell, found):
         assert (table.values == [7, 8, 9]).all()
     else:
         assert found in error_of(path, drop_missing=True)
+
+
+def test_there_are_no_comments(write):
+    assert "column 'b' has 1 cell of text, '2#3'" in error_of(write("a,b\n1,2#3\n"))
+    assert read_table(write("#a b\n1 2\n")).columns == ("#a", "b")
 
 
 def test_several_faults_of_one_column_are_counted_apart(write):

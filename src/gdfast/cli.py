@@ -14,20 +14,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
+
+from numpy.typing import NDArray
 
 from gdfast._files import atomic_write
 from gdfast._version import __version__
 from gdfast.delimited import TableError, no_column
-from gdfast.fit import Fit, load
+from gdfast.fit import DivergenceError, Fit, load
 from gdfast.losses import LOSSES
 from gdfast.sources import Table, example_data, read_table
-from gdfast.stopping import ConvergenceWarning
 from gdfast.training import train
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
 PICTURE_TYPES = (".png", ".svg", ".pdf")
 LONG_RUN = 1000  # iterations from which the picture has a logarithmic axis of them
@@ -57,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _warnings_on_stderr():
             arguments.run(arguments)
-        sys.stdout.flush()
+        print(end="", flush=True)
     except KeyboardInterrupt:
         print("gdfast: interrupted", file=sys.stderr)
         return 130
@@ -65,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Python would try to write the rest at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (OSError, ValueError, ArithmeticError, ImportError, MemoryError) as error:
+    except (DivergenceError, ImportError, MemoryError, OSError, ValueError) as error:
         print(f"gdfast: error: {_message(error)}", file=sys.stderr)
         return 1
     return 0
@@ -225,7 +222,7 @@ def _read_examples(arguments: argparse.Namespace) -> Table:
     """Read features and target, or say which option is wrong."""
     target, features = arguments.target, arguments.features
     if target in arguments.drop or target in (features or ()):
-        arguments.usage_error(f"the target {target!r} cannot be dropped or a feature")
+        arguments.usage_error(f"{target!r} is the target, neither feature nor dropped")
     try:
         table = read_table(
             arguments.file,
@@ -236,13 +233,17 @@ def _read_examples(arguments: argparse.Namespace) -> Table:
     except TableError as error:
         droppable = tuple(name for name in error.text_columns if name != target)
         raise TableError(error.problem, droppable, error.missing_columns) from error
-    for note in table.notes:
-        print(f"gdfast: note: {arguments.file}: {note}", file=sys.stderr)
+    _print_notes(arguments.file, table)
     if target not in table.columns:
         raise TableError(f"{arguments.file}: {no_column(target, table.columns)}")
     if len(table.columns) < 2:
-        raise TableError(f"{arguments.file}: no column is left to be a feature")
+        raise TableError(f"{arguments.file}: no column is left to predict from")
     return table
+
+
+def _print_notes(path: str, table: Table) -> None:
+    for note in table.notes:
+        print(f"gdfast: note: {path}: {note}", file=sys.stderr)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -254,10 +255,12 @@ def _predict(arguments: argparse.Namespace) -> None:
     except TableError as error:
         # Neither rows nor columns can be dropped here: no advice.
         raise ValueError(error.problem) from error
+    _print_notes(arguments.file, table)
     predictions = "\n".join(map(repr, fit.predict(table).tolist()))
     if arguments.output:
         with atomic_write(arguments.output) as file:
             file.write(f"prediction\n{predictions}\n".encode())
+        print(f"wrote {arguments.output}")
     else:
         print(predictions)
 
@@ -277,7 +280,7 @@ def _demo(arguments: argparse.Namespace) -> None:
     try:
         _draw(picture, fit, X, y, "mpg")
     except ImportError as error:
-        print(f"No picture: {error}")
+        print(f"no picture: {error}")
     else:
         print(f"wrote {picture}")
 
@@ -291,7 +294,7 @@ def _draw(
     ax = loss_curve(fit)
     if fit.n_iter > LONG_RUN:
         ax.set_xscale("log")  # most happens early
-    figure = cast("Figure", ax.figure)
+    figure: Any = ax.figure
     if len(fit.coef) == 1:
         figure.set_size_inches(11.0, 4.2)
         grid = figure.add_gridspec(1, 2)
@@ -303,13 +306,12 @@ def _draw(
         fitted_line(fit, X, y, ax=beside)
         beside.set_ylabel(target, parse_math=False)
     with atomic_write(path) as file:
-        figure.savefig(file, format=os.path.splitext(path)[1][1:], dpi=150)
+        figure.savefig(file, format=_suffix(path)[1:], dpi=150)
 
 
 def _summary(fit: Fit) -> str:
     """Return the summary of a fit, with options where it names arguments."""
-    lines = str(fit).removesuffix(fit.stop_reason)
-    return lines + _in_options(fit.stop_reason)
+    return str(fit).removesuffix(fit.stop_reason) + _in_options(fit.stop_reason)
 
 
 def _in_options(text: str) -> str:
@@ -326,9 +328,9 @@ def _message(error: Exception) -> str:
     if isinstance(error, TableError):
         drop = " ".join(f"--drop {_quoted(name)}" for name in error.text_columns)
         return error.render(drop, "--drop-missing")
-    if isinstance(error, OSError):
-        named = error.filename is not None and error.strerror
-        return f"{error.filename}: {error.strerror}" if named else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        place = "" if error.filename is None else f"{error.filename}: "
+        return f"{place}{error.strerror}"
     return _in_options(str(error)) or type(error).__name__
 
 
@@ -340,7 +342,7 @@ def _warnings_on_stderr() -> Iterator[None]:
         print(f"gdfast: warning: {_in_options(str(message))}", file=sys.stderr)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", ConvergenceWarning)
+        warnings.simplefilter("always", UserWarning)
         warnings.showwarning = show
         yield
 
@@ -370,10 +372,12 @@ def _rehearse(path: str | os.PathLike[str]) -> None:
 
 def _names(text: str) -> list[str]:
     """Split names at commas; one that has a comma itself may be quoted."""
-    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
-    if not all(names):
-        raise argparse.ArgumentTypeError(f"an empty name in {text!r}")
-    return names
+    with suppress(csv.Error):
+        cells = next(csv.reader([text], skipinitialspace=True, strict=True))
+        names = [cell.strip() for cell in cells]
+        if names and all(names):
+            return names
+    raise argparse.ArgumentTypeError(f"must be names between commas, got {text!r}")
 
 
 def _quoted(name: str) -> str:
@@ -401,10 +405,14 @@ def _count(text: str) -> int:
 
 
 def _picture(text: str) -> str:
-    if os.path.splitext(text)[1] not in PICTURE_TYPES:
+    if _suffix(text) not in PICTURE_TYPES:
         kinds = ", ".join(PICTURE_TYPES)
         raise argparse.ArgumentTypeError(f"must end in one of {kinds}, got {text!r}")
     return text
+
+
+def _suffix(path: str | os.PathLike[str]) -> str:
+    return os.path.splitext(path)[1].lower()
 
 
 if __name__ == "__main__":
