@@ -712,13 +712,16 @@ def test_inputs_survive_an_error():
 
 
 @pytest.mark.parametrize("size", [1e160, 1e200, 1e308, -1e200])
-@pytest.mark.parametrize("standardize", [False, True])
-def test_a_column_too_large_to_be_squared(size, standardize):
+def test_a_column_too_large_to_be_squared(size):
     huge = changed(X, (slice(None), 1), size * (X[:, 1] / 9))
     with raises(ValueError, "X"):
-        gdfast.train(huge, Y, standardize=standardize)
+        gdfast.train(huge, Y)
     with pytest.raises((ValueError, DivergenceError), match=r"\bX\b"):
-        gdfast.train(huge, Y, standardize=standardize, learning_rate=1e-3)
+        gdfast.train(huge, Y, learning_rate=1e-3)
+    # Standardised columns have no size.
+    fit = gdfast.train(huge, Y, standardize=True)
+    expected = gdfast.train(X, Y, standardize=True)
+    assert fit.predict(huge) == pytest.approx(expected.predict(X), rel=1e-9)
 
 
 @pytest.mark.parametrize("start", [None, [1.0, 2.0]])

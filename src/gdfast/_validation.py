@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[Any]  # float32 or float64
 
+SAFE_EXPONENT = 300  # of 2: weights up to here can be summed and multiplied
 SEARCH_ROWS = 1 << 16  # looked through at a time for a value that is not finite
 
 
@@ -116,7 +117,8 @@ def check_sample_weight(
     Returns
     -------
     ndarray of float64, shape (n_samples,), or None
-        The weights.
+        The weights; a multiple of them where sums of them or products with them
+        might overflow or vanish.
 
     Raises
     ------
@@ -129,8 +131,12 @@ def check_sample_weight(
     weights = np.ascontiguousarray(given, dtype=np.float64)
     if not weights.min() >= 0 or not weights.max() < np.inf:
         raise ValueError("sample_weight must hold finite numbers that are not negative")
-    if not weights.max() > 0:
+    exponent = math.frexp(weights.max())[1]
+    if weights.max() == 0:
         raise ValueError("sample_weight must not be all zero")
+    if abs(exponent) > SAFE_EXPONENT:
+        # Only their ratios count, and a power of two leaves those as they are.
+        weights = np.ldexp(weights, -exponent)
     return weights
 
 
@@ -208,7 +214,7 @@ def check_number(
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number{note}, got {value!r}")
-    number = float(value)
+    number = _float(value, name)
     if not math.isfinite(number) or number < low or (open_low and number == low):
         bound = ""
         if low > -math.inf:
@@ -309,8 +315,8 @@ def _names(X: object) -> tuple[str, ...] | None:
     """Return the column names of a frame, or the name of a series, if strings."""
     if hasattr(X, "columns"):
         names = tuple(X.columns)
-    elif isinstance(getattr(X, "name", None), str):
-        names = (X.name,)  # type: ignore[attr-defined]
+    elif isinstance(name := getattr(X, "name", None), str) and name:
+        names = (name,)
     else:
         return None
     return names if all(isinstance(name, str) for name in names) else None
@@ -322,7 +328,8 @@ def _array(values: object, name: str) -> NDArray[Any]:
         raise TypeError(
             f"{name} is a sparse matrix, which is not supported; pass {name}.toarray()"
         )
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+    parts = values if isinstance(values, (list, tuple)) else [values]
+    if any(np.ma.is_masked(part) for part in parts):
         raise ValueError(f"{name} has missing values (masked cells)")
     try:
         array = np.asarray(values)
@@ -355,8 +362,16 @@ def _numbers(array: NDArray[Any], name: str) -> Floats:
     for place, value in np.ndenumerate(array):
         if not isinstance(value, Real):
             _raise_misfit(value, name, place)
-        result[place] = float(value)
+        result[place] = _float(value, f"{name}{list(place)}")
     return result
+
+
+def _float(value: Real, name: str) -> float:
+    """Return a number as a float."""
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"{name} is too large for a float64") from error
 
 
 def _raise_misfit(value: object, name: str, place: tuple[int, ...]) -> NoReturn:

@@ -7,16 +7,18 @@ The Hessian of a mean loss is at most its largest second derivative in z times
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gdfast.losses import LOSSES
-from gdfast.sums import Examples, gradient_sum
+from gdfast.sums import CHUNK_VALUES, Examples, gradient_sum
 
 Doubles = NDArray[np.float64]
 
 # Up to this many rows or columns M is added up and its eigenvalues are exact.
-MAX_EXACT = 1024
+MAX_EXACT = 512
 LANCZOS_STEPS = 40
 
 
@@ -38,12 +40,12 @@ def largest_eigenvalue(examples: Examples, fit_intercept: bool) -> float:
 
     Notes
     -----
-    Exact to rounding, by adding up M or its twin in the space of the rows, whichever
-    is smaller, as long as that has at most 1024 rows: 2 n p min(n, p) operations for p
-    parameters. Beyond, 40 Lanczos steps of one pass each from a fixed random start;
-    the result is never too large, and below half of the true value, where a rate of
-    1 / eigenvalue would stop being stable, with a probability of less than
-    1.65 sqrt(p) exp(-55) [1]_.
+    Rounded up to 32 bits. Exact but for that where M or its twin in the space of the
+    rows, whichever is smaller, has at most 512 rows: it is added up at 2 n p min(n, p)
+    operations for p parameters. Beyond, that costs more than 40 Lanczos steps of one
+    pass each from a fixed random start; their result is never too large, and is below
+    half of the true value, where a rate of 1 / eigenvalue would stop being stable,
+    with a probability of less than 1.65 sqrt(p) exp(-55) [1]_.
 
     References
     ----------
@@ -53,11 +55,11 @@ def largest_eigenvalue(examples: Examples, fit_intercept: bool) -> float:
     """
     n_params = examples.X.shape[1] + fit_intercept
     if min(len(examples.X), n_params) > MAX_EXACT:
-        return _lanczos(examples, n_params)
+        return _rounded_up(_lanczos(examples, n_params))
     moment = second_moment(examples, fit_intercept)
     if not np.isfinite(moment).all():
-        return float("nan")
-    return max(0.0, float(np.linalg.eigvalsh(moment)[-1]))
+        return math.nan
+    return _rounded_up(max(0.0, float(np.linalg.eigvalsh(moment)[-1])))
 
 
 def second_moment(examples: Examples, fit_intercept: bool) -> Doubles:
@@ -79,13 +81,40 @@ def second_moment(examples: Examples, fit_intercept: bool) -> Doubles:
     weight = examples.sample_weight
     weight_sum = len(examples.X) if weight is None else weight.sum()
     if len(examples.X) < n_params:
-        rows = _rows(examples, fit_intercept)
-        return rows @ rows.T / weight_sum
+        return _row_moment(examples, fit_intercept) / weight_sum
     moment = np.zeros((n_params, n_params))
     for chunk in examples.chunks():
         rows = _rows(chunk, fit_intercept)
         moment += rows.T @ rows
     return moment / weight_sum
+
+
+def _row_moment(examples: Examples, fit_intercept: bool) -> Doubles:
+    """Return the products ``[x, 1] [z, 1]'`` of all pairs of rows x and z."""
+    X, _, weight, columns = examples
+    moment = np.full((len(X), len(X)), float(fit_intercept))
+    width = max(1, CHUNK_VALUES // len(X))
+    for start in range(0, X.shape[1], width):
+        part = slice(start, start + width)
+        scales = None if columns is None else columns[:, part]
+        rows = Examples(X[:, part], examples.y, None, scales).features()
+        rows = rows.astype(np.float64)
+        moment += rows @ rows.T
+    if weight is not None:
+        moment *= np.sqrt(np.outer(weight, weight))
+    return moment
+
+
+def _rounded_up(value: float) -> float:
+    """Return a value in 32 bits, not below it.
+
+    NumPy's linear algebra may give other last bits with another number of threads; a
+    run must not.
+    """
+    if not 0 < value < math.inf:
+        return value
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(math.ceil(math.ldexp(mantissa, 32)), exponent - 32)
 
 
 def _rows(examples: Examples, fit_intercept: bool) -> Doubles:
@@ -115,7 +144,7 @@ def _lanczos(examples: Examples, n_params: int) -> float:
         gradient, _, weight_sum = gradient_sum(kind, examples, basis[k])
         vector = gradient / weight_sum
         if not np.isfinite(vector).all():
-            return float("nan")
+            return math.nan
         tridiagonal[k, k] = basis[k] @ vector
         for _ in range(2):
             vector -= basis[: k + 1].T @ (basis[: k + 1] @ vector)

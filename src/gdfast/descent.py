@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gdfast import _kernel
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
-from gdfast.sums import CHUNK_VALUES, Examples, gradient_sum
+from gdfast.sums import CHUNK_VALUES, Examples, GradientSum, gradient_sum
 
 Doubles = NDArray[np.float64]
 
@@ -118,16 +118,15 @@ def descend(
                 kind, examples, params, rate, stop.n_steps, keep_path
             )
         n_iter += len(trace)
-        losses.append(trace[:, 0])
+        losses.append(trace[:, 0].copy())  # a view would keep all of the trace
         if positions is not None:
             path.append(positions)
         if progress is not None and len(trace):
             progress(n_iter, float(trace[-1, 0]))
-    totals = gradient_sum(kind, examples, params)
-    loss = totals.loss_sum / totals.weight_sum
-    gradient_max = float(np.abs(totals.gradient).max()) / totals.weight_sum
+    end = trace_row(gradient_sum(kind, examples, params))
+    loss = float(end[0])
     if stop is None:
-        stop = monitor.check_end(loss, gradient_max)
+        stop = monitor.check_end(end)
     reason = Reason.MAX_ITER if stop is None else stop.reason
     if on_row and reason is not Reason.CALLBACK:
         ended = on_row(n_iter + 1, loss, params)
@@ -139,8 +138,26 @@ def descend(
         reason,
         np.concatenate((*losses, [loss])),
         np.concatenate((*path, params[None])) if keep_path else None,
-        gradient_max,
+        float(end[1]),
     )
+
+
+def trace_row(totals: GradientSum) -> Doubles:
+    """Return the row of a trace that has no update.
+
+    Parameters
+    ----------
+    totals : GradientSum
+        Sums at the parameters of the row.
+
+    Returns
+    -------
+    ndarray of float64, shape (3,)
+        Mean loss, max |gradient|, and inf for a change that is not there.
+    """
+    gradient, loss_sum, weight_sum = totals
+    gradient_max = np.abs(gradient).max() / weight_sum
+    return np.array([loss_sum / weight_sum, gradient_max, np.inf])
 
 
 def take_steps(

@@ -13,8 +13,9 @@ from gdfast.sums import Examples
 
 Doubles = NDArray[np.float64]
 
-SAMPLE_ROWS = 1000  # that the scales of the columns are judged by
+SAMPLE = 400  # rows, and columns, that the scales of the columns are judged by
 UNEVEN = 3.0  # ratio of the largest column to the smallest spread worth a remark
+MINIMUM = 1e-6  # error of the parameters, in parts of their size, at a minimum
 SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
 
 
@@ -66,18 +67,45 @@ def explain(
         case Reason.DIVERGED:
             return _divergence(descent.losses, rate, max_stable, examples)
         case Reason.MAX_ITER:
-            ended = f"Stopped at max_iter {done}; {gradient}"
+            return _unfinished(descent, monitor, examples, rate, max_stable)
+
+
+def _unfinished(
+    descent: Descent,
+    monitor: Monitor,
+    examples: Examples,
+    rate: float,
+    max_stable: float | None,
+) -> str:
+    """Return how far a run was at max_iter, and what would have helped."""
+    gtol = monitor.tolerances.gtol
     before, after = descent.losses[-2:]
-    if not after < before:
-        return f"{ended}, and the loss no longer falls: a minimum, to rounding."
-    fall = 100 * (before - after) / before
-    parts = [f"{ended}, and the last one lowered the loss by {fall:.2g} %."]
+    falls = after < before
+    parts = [
+        f"Stopped at max_iter after {_count(descent.n_iter, 'iteration')}; the largest "
+        f"gradient component is {descent.gradient_max:.4g}, and "
+    ]
+    if falls:
+        fall = 100 * (before - after) / before
+        parts[0] += f"the last one lowered the loss by {fall:.2g} %."
+    else:
+        parts[0] += "the loss no longer falls."
     steps = monitor.steps_to(gtol) if gtol else math.inf
     if steps < math.inf:
         more = _count(int(steps), "iteration")
         parts.append(f"At the present pace gtol={gtol:g} needs about {more} more.")
-    fit_intercept = len(descent.params) > examples.X.shape[1]
-    parts.append(_advice(examples, fit_intercept, rate, max_stable))
+    if max_stable is not None and rate >= max_stable:
+        parts.append(_too_large(rate, max_stable, examples))
+        return " ".join(parts)
+    unevenness = _unevenness(examples, len(descent.params) > examples.X.shape[1])
+    assert monitor.zero is not None
+    error = descent.gradient_max * unevenness**2
+    if not falls and error <= MINIMUM * monitor.zero[1]:
+        return f"{parts[0]} This is a minimum, to rounding."
+    advice = _advice(unevenness, rate, max_stable)
+    if falls or not advice:
+        advice.append("a larger max_iter")
+    parts.append(f"What would help: {'; '.join(advice)}.")
     return " ".join(parts)
 
 
@@ -91,25 +119,27 @@ def _divergence(
         f"loss is {losses[-1]:.6g}, up from {losses[lowest]:.6g} after {lowest}."
     )
     if max_stable is None or math.isnan(max_stable):
-        cause = f"With learning_rate={rate:g}, values of X are too large to be squared."
+        cause = "Values of X are too large to be squared: scale the columns."
     else:
-        above = "above" if rate > max_stable else "not above"
-        cause = (
-            f"learning_rate={rate:g} is {above} the largest stable one, "
-            f"{max_stable:.6g}."
-        )
+        cause = _too_large(rate, max_stable, examples)
+    return f"{seen} {cause}"
+
+
+def _too_large(rate: float, max_stable: float, examples: Examples) -> str:
+    """Return the largest stable learning rate beside the one used, and what to do."""
+    place = "above" if rate > max_stable else "at" if rate == max_stable else "below"
     todo = 'Pass a smaller learning_rate, or "auto"'
     if examples.columns is None:
         todo += ", or scale the columns with standardize=True"
-    return f"{seen} {cause} {todo}."
+    return (
+        f"learning_rate={rate:g} is {place} the largest stable one, {max_stable:.6g}. "
+        f"{todo}."
+    )
 
 
-def _advice(
-    examples: Examples, fit_intercept: bool, rate: float, max_stable: float | None
-) -> str:
-    """Return what would make the run converge sooner."""
+def _advice(unevenness: float, rate: float, max_stable: float | None) -> list[str]:
+    """Return what beside more iterations would bring the run further."""
     advice = []
-    unevenness = _unevenness(examples, fit_intercept)
     if unevenness > UNEVEN:
         advice.append(
             "standardize=True, as the columns differ in size and spread by a factor "
@@ -120,21 +150,22 @@ def _advice(
             f"a larger learning_rate, as {rate:g} is {rate / max_stable:.1g} of the "
             f"largest stable one, {max_stable:.6g}"
         )
-    advice.append("a larger max_iter")
-    return f"What would help: {'; '.join(advice)}."
+    return advice
 
 
 def _unevenness(examples: Examples, fit_intercept: bool) -> float:
     """Return the largest size of a column over the smallest spread of one.
 
-    Its square is a cheap stand-in for the condition of the problem. The intercept is a
+    Its square is a cheap stand-in for the condition of the problem, by which an error
+    of the gradient is one of the parameters. The intercept is a
     column of ones, from which others differ by their spread; without it sizes count
-    alone. They are taken from some evenly spaced rows.
+    alone. They are taken from some evenly spaced rows and columns.
     """
     if examples.columns is not None:
         return 1.0
     X = examples.X
-    sample = X[:: max(1, len(X) // SAMPLE_ROWS)].astype(np.float64)
+    every_row, every_column = (max(1, n // SAMPLE) for n in X.shape)
+    sample = X[::every_row, ::every_column].astype(np.float64)
     share = np.full(len(sample), 1 / len(sample))
     with np.errstate(over="ignore", invalid="ignore"):
         mean, size = share @ sample, share @ (sample * sample)  # squares, to the end
@@ -144,7 +175,7 @@ def _unevenness(examples: Examples, fit_intercept: bool) -> float:
     smallest = spread.min(where=spread > 1e-12 * size, initial=largest)
     if fit_intercept:
         smallest = min(smallest, 1.0)
-    return math.sqrt(largest / smallest)
+    return math.sqrt(largest / smallest) if smallest > 0 else 1.0
 
 
 def _count(n: int, noun: str) -> str:

@@ -101,7 +101,7 @@ class Fit:
             If X has another number of columns, columns of other names or in another
             order than the training data, or values that are missing or infinite.
         """
-        if isinstance(X, Real):
+        if isinstance(X, Real) or (isinstance(X, np.ndarray) and X.ndim == 0):
             number: Doubles = self.predict([X])[0]
             return number
         matrix, names = check_X(X)

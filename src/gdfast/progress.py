@@ -36,7 +36,7 @@ def progress_bar(max_iter: int) -> Iterator[Progress]:
             "verbose=True needs tqdm: pip install 'gdfast[cli]'"
         ) from error
     with tqdm(
-        total=max_iter, delay=DELAY_SECONDS, unit="iteration", leave=False
+        total=max_iter, delay=DELAY_SECONDS, unit=" iterations", leave=False
     ) as bar:
 
         def show(n_iter: int, loss: float) -> None:

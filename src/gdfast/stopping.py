@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-GROWTH_STEPS = 10  # this many rises of the loss in a row are a divergence ...
-GROWTH = 1e-8  # ... if they add up to this fraction of the loss of the zero model
+# This many rises of the loss in a row are a divergence if they add up to more than
+# rounding, which is taken for this large a part of each prediction.
+GROWTH_STEPS = 10
+ROUNDING = 1e-8
 PACE_STEPS = 100  # steps from which the pace of convergence is judged
 
 
@@ -83,21 +85,22 @@ class Monitor:
     ----------
     tolerances : Tolerances
         The rules.
-    zero_loss : float or None
-        Mean loss of the model that is zero everywhere, the size against which growth
-        is measured; None when that is where the descent starts.
+    zero : ndarray of float64, shape (3,), or None
+        Row of a trace for the model that is zero everywhere, whose loss and gradient
+        others are measured by; None when that is where the descent starts.
 
     Attributes
     ----------
+    zero : ndarray of float64, shape (3,), or None
+        As passed, or the first row seen.
     recent : ndarray of float64, shape (at most `PACE_STEPS`, 3)
         The last rows seen that come before the stop.
     """
 
-    def __init__(self, tolerances: Tolerances, zero_loss: float | None) -> None:
+    def __init__(self, tolerances: Tolerances, zero: Doubles | None) -> None:
         self.tolerances = tolerances
-        self.zero_loss = zero_loss
-        self.first_loss: float | None = None
-        self.growth = 0.0
+        self.zero = zero
+        self.first: Doubles | None = None
         self.recent = np.empty((0, 3))
 
     def check(self, trace: Doubles) -> Stop | None:
@@ -114,9 +117,10 @@ class Monitor:
         Stop or None
             The rule that holds first; None if none does.
         """
-        if self.first_loss is None:
-            self.first_loss = float(trace[0, 0])
-            self.growth = GROWTH * (self.zero_loss or self.first_loss)
+        if self.first is None:
+            self.first = trace[0].copy()
+        if self.zero is None:
+            self.zero = self.first
         known = len(self.recent)
         rows = np.concatenate((self.recent, trace)) if known else trace
         finite = np.isfinite(rows[:, 0])
@@ -137,7 +141,7 @@ class Monitor:
         self.recent = rows[: known + stop.n_steps][-PACE_STEPS:]
         return stop
 
-    def check_end(self, loss: float, gradient_max: float) -> Stop | None:
+    def check_end(self, end: Doubles) -> Stop | None:
         """Find whether a rule holds where `max_iter` ended the descent.
 
         A short run may not have risen often enough, but the loss of a stable descent
@@ -145,19 +149,18 @@ class Monitor:
 
         Parameters
         ----------
-        loss : float
-            Mean loss at the end.
-        gradient_max : float
-            Largest component of the gradient at the end.
+        end : ndarray of float64, shape (3,)
+            The last row, which has no update.
 
         Returns
         -------
         Stop or None
             The rule that holds, if any.
         """
-        stop = self.check(np.array([[loss, gradient_max, math.inf]]))
-        assert self.first_loss is not None
-        if stop is None and loss - self.first_loss > self.growth:
+        stop = self.check(end[None])
+        assert self.first is not None
+        rise = end[0] - self.first[0]
+        if stop is None and rise > self._rounding(self.first[0]):
             return Stop(0, Reason.DIVERGED)
         return stop
 
@@ -198,9 +201,20 @@ class Monitor:
     def _grown(self, loss: Doubles) -> Flags:
         """Return where the loss has risen for long and by more than rounding."""
         grown = np.zeros(len(loss), dtype=bool)
-        n_rises = np.cumsum(loss[1:] > loss[:-1])
-        n_rises[GROWTH_STEPS:] -= n_rises[:-GROWTH_STEPS].copy()
-        grown[GROWTH_STEPS:] = (n_rises[GROWTH_STEPS - 1 :] == GROWTH_STEPS) & (
-            loss[GROWTH_STEPS:] - loss[:-GROWTH_STEPS] > self.growth
-        )
+        n_rises = np.zeros(len(loss), dtype=int)
+        np.cumsum(loss[1:] > loss[:-1], out=n_rises[1:])
+        now, then = slice(GROWTH_STEPS, None), slice(-GROWTH_STEPS)
+        grown[now] = n_rises[now] - n_rises[then] == GROWTH_STEPS
+        grown[now] &= loss[now] - loss[then] > self._rounding(loss[then])
         return grown
+
+    def _rounding(self, loss: Any) -> Any:
+        """Return the largest rise of a loss (number or array) that rounding explains.
+
+        The loss is the mean of r^2, r being the difference of numbers of the size of y:
+        when these are off by a part e, of the size of the root of the zero model's
+        loss, r^2 is off by 2 r e and e^2.
+        """
+        assert self.zero is not None
+        error = ROUNDING * math.sqrt(self.zero[0])
+        return 2 * np.sqrt(loss) * error + error**2

@@ -132,29 +132,49 @@ def column_scales(examples: Examples, center: bool) -> Doubles:
     Returns
     -------
     ndarray of float64, shape (2, n_features)
-        Centres and factors. A constant column keeps the factor 1.
+        Centres and factors. A column without spread keeps the factor 1. Not finite
+        where a value of X is not, or a column is too small for a factor.
 
     Notes
     -----
-    Two passes, so that a column of 1e8 + noise is measured as well as the noise alone.
+    Three passes: for the range, the mean from its middle, and the squares in units of
+    the largest, so that 1e8 + noise and 1e200 times noise are measured as well as the
+    noise alone.
     """
-    n_features = examples.X.shape[1]
-    columns = np.zeros((2, n_features))
+    low, high = _range(examples)
+    origin = low / 2 + high / 2
+    if not center:
+        origin[:] = 0.0
+        low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
+    unit = np.exp2(np.frexp(np.maximum(high - origin, origin - low))[1])
+    columns = np.array([origin, 1 / unit])
+    examples = examples._replace(columns=columns)
     if center:
-        columns[0] = _mean(examples, columns[0], 1)
-    deviation = np.sqrt(_mean(examples, columns[0], 2))
-    constant = deviation <= 8 * np.finfo(float).eps * np.abs(columns[0])
-    columns[1] = 1 / np.where(constant, 1.0, deviation)
+        columns[0] += unit * _mean(examples, 1)
+    deviation = unit * np.sqrt(_mean(examples, 2))
+    columns[1] = 1 / np.where(low == high, 1.0, deviation)
     return columns
 
 
-def _mean(examples: Examples, center: Doubles, power: int) -> Doubles:
-    """Return the weighted mean of ``(X - center)**power`` of every column."""
-    moment = np.zeros(len(center))
+def _range(examples: Examples) -> tuple[Doubles, Doubles]:
+    """Return the least and the largest value of every column."""
+    n_features = examples.X.shape[1]
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    for chunk in examples.chunks():
+        np.minimum(low, chunk.X.min(axis=0), out=low)
+        np.maximum(high, chunk.X.max(axis=0), out=high)
+    return low, high
+
+
+def _mean(examples: Examples, power: int) -> Doubles:
+    """Return the weighted mean of a power of every feature."""
+    moment = np.zeros(examples.X.shape[1])
     weight_sum = 0.0
-    for X, _, weight, _ in examples.chunks():
-        values = (X - center) ** power
-        weights = np.ones(len(X)) if weight is None else weight
-        moment += weights @ values
+    for chunk in examples.chunks():
+        weights = chunk.sample_weight
+        if weights is None:
+            weights = np.ones(len(chunk.X))
+        # Not @, which may give other last bits with another number of threads.
+        moment += np.einsum("i,ij->j", weights, chunk.features() ** power)
         weight_sum += weights.sum()
     return moment / weight_sum

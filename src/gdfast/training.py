@@ -22,7 +22,7 @@ from gdfast._validation import (
     raise_nonfinite,
 )
 from gdfast.curvature import largest_eigenvalue
-from gdfast.descent import Descent, RowCallback, descend
+from gdfast.descent import Descent, RowCallback, descend, trace_row
 from gdfast.diagnosis import explain
 from gdfast.fit import DivergenceError, Fit
 from gdfast.history import History
@@ -254,8 +254,7 @@ def train(
         _check_tolerance(ftol, "ftol"),
     )
     fit_intercept = check_bool(fit_intercept, "fit_intercept")
-    if history is not False and history not in ("loss", "full"):
-        raise ValueError(f'history must be "loss", "full" or False, got {history!r}')
+    _check_history(history)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
     bar = progress_bar(max_iter) if check_bool(verbose, "verbose") else nullcontext()
@@ -270,11 +269,13 @@ def train(
         if math.isnan(max_stable):
             raise_nonfinite(X=examples.X)
             raise ValueError("X has values too large to be squared; scale its columns")
+        if max_stable == math.inf and examples.X.any():
+            raise ValueError("X has values too small to be squared; scale its columns")
         rate = max_stable / 2 if max_stable < math.inf else 1.0
-    zero_loss = None
+    zero = None
     if start.any():
-        zero_loss = _mean_loss(chosen, examples, np.zeros_like(start))
-    monitor = Monitor(tolerances, zero_loss)
+        zero = trace_row(gradient_sum(chosen.kind, examples, np.zeros_like(start)))
+    monitor = Monitor(tolerances, zero)
     with bar as progress:
         descent = descend(
             chosen.kind,
@@ -289,10 +290,12 @@ def train(
         )
     if not math.isfinite(descent.losses[0]):
         raise_nonfinite(X=examples.X, y=examples.y)
-        raise ValueError("y or X has values too large to be squared; scale them")
+        culprits = "coef_init, intercept_init, X or y" if start.any() else "X or y"
+        raise ValueError(f"{culprits} has values too large to be squared")
     diverged = descent.reason is Reason.DIVERGED
     if max_stable is None and (
-        diverged or _costs_little(examples, len(start), descent.n_iter)
+        not descent.losses[-1] < descent.losses[-2:][0]  # explained by it
+        or _costs_little(examples, len(start), descent.n_iter)
     ):
         max_stable = _max_stable_rate(chosen, examples, fit_intercept)
     coef, intercept = units.model(descent.params)
@@ -437,6 +440,13 @@ def _check_tolerance(value: object, name: str) -> float:
     return 0.0 if value is None else check_number(value, name, low=0, note=" or None")
 
 
+def _check_history(history: object) -> None:
+    if isinstance(history, str) and history in ("loss", "full"):
+        return
+    if history is not False:
+        raise ValueError(f'history must be "loss", "full" or False, got {history!r}')
+
+
 def _start(units: Units, coef_init: object, intercept_init: object) -> Doubles:
     """Return the parameters to start from."""
     coef = np.zeros(units.n_features)
@@ -456,7 +466,9 @@ def _standardized(examples: Examples, fit_intercept: bool) -> Examples:
         columns = column_scales(examples, center=fit_intercept)
     if not np.isfinite(columns).all() or not columns[1].all():
         raise_nonfinite(X=examples.X)
-        raise ValueError("X has values too large to be squared; scale its columns")
+        raise ValueError(
+            "X has values too large or too small to be squared; scale its columns"
+        )
     return examples._replace(columns=columns)
 
 
@@ -502,11 +514,6 @@ def _history(
         intercept if units.fit_intercept else None,
         feature_names,
     )
-
-
-def _mean_loss(loss: Loss, examples: Examples, params: Doubles) -> float:
-    totals = gradient_sum(loss.kind, examples, params)
-    return totals.loss_sum / totals.weight_sum
 
 
 def _totals(
