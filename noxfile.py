@@ -102,10 +102,12 @@ def types(session):
     "numpy", [nox.param("numpy", id="newest"), nox.param(OLDEST_NUMPY, id="oldest")]
 )
 def tests(session, numpy):
-    """Run the tests with the newest and the oldest supported NumPy."""
+    """Run tests and small benchmarks with the newest and the oldest NumPy."""
     copy_tree(session)
-    session.install("--editable", ".[test]", numpy)
+    session.install("--editable", ".[bench,test]", numpy)
     session.run("python", "-m", "pytest", *session.posargs)
+    once = ("--benchmark-disable", "--max-bytes=0")  # do they still work?
+    session.run("python", "-m", "pytest", "bench", *once)
 
 
 @nox.session
