@@ -289,22 +289,17 @@ def _draw(
     path: str | os.PathLike[str], fit: Fit, X: Table, y: NDArray[Any], target: str
 ) -> None:
     """Save the loss curve and, of a single feature, data and line beside it."""
-    from gdfast.plots import fitted_line, loss_curve
+    from gdfast.plots import fitted_line, loss_curve, new_axes
 
-    ax = loss_curve(fit)
+    has_line = len(fit.coef) == 1
+    left, *right = new_axes(1 + has_line)
+    loss_curve(fit, ax=left)
     if fit.n_iter > LONG_RUN:
-        ax.set_xscale("log")  # most happens early
-    figure: Any = ax.figure
-    if len(fit.coef) == 1:
-        figure.set_size_inches(11.0, 4.2)
-        grid = figure.add_gridspec(1, 2)
-        ax.set_subplotspec(grid[0])
-        beside = figure.add_subplot(grid[1])
-        beside.spines[["top", "right"]].set_visible(False)
-        beside.grid(color="0.5", alpha=0.25, linewidth=0.8)
-        beside.set_axisbelow(True)
-        fitted_line(fit, X, y, ax=beside)
-        beside.set_ylabel(target, parse_math=False)
+        left.set_xscale("log")  # most happens early
+    for ax in right:
+        fitted_line(fit, X, y, ax=ax)
+        ax.set_ylabel(target, parse_math=False)
+    figure: Any = left.figure
     with atomic_write(path) as file:
         figure.savefig(file, format=_suffix(path)[1:], dpi=150)
 

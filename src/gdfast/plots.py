@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["fitted_line", "loss_curve"]
+__all__ = ["fitted_line", "loss_curve", "new_axes"]
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without
 # its black and its yellow: they vanish on dark and on light backgrounds.
@@ -84,7 +84,7 @@ def loss_curve(fit: Fit, *, ax: Axes | None = None) -> Axes:
             'fit has no history to draw: call train with history="loss" or "full"'
         )
     if ax is None:
-        ax = _new_axes()
+        [ax] = new_axes()
     from matplotlib.ticker import MaxNLocator
 
     iteration = fit.history["iteration"]
@@ -170,7 +170,7 @@ def fitted_line(
     target = check_y(y, len(x))
     raise_nonfinite(y=target)  # and X in predict
     if ax is None:
-        ax = _new_axes()
+        [ax] = new_axes()
 
     shown = _sample_with_ends(x, target)
     few = len(shown) <= _MOST_LARGE_POINTS
@@ -205,19 +205,38 @@ def _check_fit(fit: Fit) -> None:
         raise TypeError(f"fit must be a Fit as train returns it, got {type(fit)!r}")
 
 
-def _new_axes() -> Axes:
-    """Return styled axes in a figure of their own, unknown to pyplot."""
+def new_axes(n_columns: int = 1) -> list[Axes]:
+    """Return styled axes, side by side in a figure that pyplot does not know.
+
+    Parameters
+    ----------
+    n_columns : int
+        How many.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        From left to right.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
             "pictures need matplotlib: pip install 'gdfast[plot]'"
         ) from error
-    ax = Figure(figsize=(6.4, 4.0), dpi=100, layout="constrained").subplots()
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(color="0.5", alpha=0.25, linewidth=0.8)
-    ax.set_axisbelow(True)
-    return ax
+    width = 6.4 if n_columns == 1 else 5.5 * n_columns
+    figure = Figure(figsize=(width, 4.0), dpi=100, layout="constrained")
+    row: list[Axes] = list(figure.subplots(1, n_columns, squeeze=False)[0])
+    for ax in row:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(color="0.5", alpha=0.25, linewidth=0.8)
+        ax.set_axisbelow(True)
+    return row
 
 
 def _sample_with_ends(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.intp]:

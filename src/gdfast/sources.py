@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,7 +54,7 @@ class Table:
     """
 
     columns: tuple[str, ...]
-    values: NDArray[np.float64]
+    values: NDArray[np.float64] = field(repr=False)
     n_dropped: int = 0
     notes: tuple[str, ...] = ()
 
@@ -71,7 +71,25 @@ class Table:
         return self.values[:, self._index(name)]
 
     def select(self, names: Sequence[str]) -> Table:
-        """Return a table of the columns named, in that order."""
+        """Return a table of some columns.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of the columns, in the order wanted.
+
+        Returns
+        -------
+        Table
+            The columns named, copied.
+
+        Raises
+        ------
+        KeyError
+            If there is no column of a name.
+        TypeError
+            If `names` is a single string.
+        """
         _refuse_string("names", names)
         index = [self._index(name) for name in names]
         values = np.ascontiguousarray(self.values[:, index])
@@ -94,7 +112,8 @@ def example_data(name: str) -> Table:
 
     Returns
     -------
-    table : Table
+    Table
+        All its rows and named columns.
 
     Raises
     ------
@@ -140,7 +159,8 @@ def read_table(
 
     Returns
     -------
-    table : Table
+    Table
+        The columns and rows that were asked for.
 
     Raises
     ------

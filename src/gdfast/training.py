@@ -384,8 +384,18 @@ def gradient(
 
     Parameters
     ----------
-    X, y, coef, intercept, loss, sample_weight
-        As in `gdfast.loss`.
+    X : array-like, shape (n_samples, n_features) or (n_samples,)
+        Features.
+    y : array-like, shape (n_samples,)
+        Targets.
+    coef : array-like, shape (n_features,), or a number if there is one feature
+        Where the gradient is taken: coefficients.
+    intercept : float
+        Where the gradient is taken: constant term.
+    loss : str
+        Name of the loss, see `train`.
+    sample_weight : array-like, shape (n_samples,), or None
+        Non-negative weights, not all zero.
 
     Returns
     -------
