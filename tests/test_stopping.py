@@ -601,6 +601,9 @@ def test_a_rate_that_is_costly_to_find_is_found_when_needed(rng):
     y = rng.standard_normal(2000)
     fit = gdfast.train(X, y, learning_rate=1e-3, max_iter=2)
     assert fit.max_stable_learning_rate is None
+    # Nor is it needed to say that the start was good enough.
+    fit = gdfast.train(X, y, learning_rate=1e-3, gtol=1e9)
+    assert (fit.n_iter, fit.max_stable_learning_rate) == (0, None)
     with pytest.raises(DivergenceError) as raised:
         gdfast.train(X, y, learning_rate=10.0, max_iter=100)
     expected = largest_stable(X)

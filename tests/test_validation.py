@@ -784,6 +784,49 @@ def test_a_constant_column_is_left_alone_when_standardized(rng, constant, n, wei
     assert fit.predict(new) == pytest.approx(alone.predict(new[:, 0]), rel=1e-9)
 
 
+@pytest.mark.parametrize("constant", [1.0, 0.1, -1e8, 12345.678])
+@pytest.mark.parametrize("n", [50, 1000])
+def test_a_column_that_is_constant_to_rounding(rng, constant, n):
+    # Such as shares that add up to 1. Its last bits are no feature: coefficients of
+    # 1e14 would follow from them, and predictions of few digits.
+    x = rng.standard_normal(n)
+    y = 3 * x + 5 + rng.standard_normal(n)
+    last_bits = np.finfo(float).eps * rng.integers(-2, 3, n)
+    X = np.column_stack([x, constant * (1 + last_bits)])
+    options = {"standardize": True, "max_iter": 500}
+    alone = gdfast.train(x, y, **options)
+    fit = gdfast.train(X, y, **options)
+    assert gdfast.loss(X, y, fit.coef, fit.intercept) == pytest.approx(fit.loss)
+    new = np.array([[1.0, constant], [2.0, constant]])
+    assert fit.predict(new) == pytest.approx(alone.predict(new[:, 0]), rel=1e-6)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [(0.0, 1.0), (0.1, 5.0), (1 / 3, -7.0), (2.0, 1e200), (0.0, 1e-200)],
+)
+def test_rows_without_weight_do_not_count_when_standardized(
+    rng, fit_intercept, inside, outside
+):
+    # The column is constant where the weight is not zero.
+    x, y = rng.standard_normal((2, 1000))
+    X = np.column_stack([x, np.full(1000, inside)])
+    X[-10:, 1] = outside
+    weight = np.ones(1000)
+    weight[-10:] = 0
+    options = {"standardize": True, "fit_intercept": fit_intercept, "max_iter": 200}
+    expected = gdfast.train(X[:-10], y[:-10], **options)
+    try:
+        fit = gdfast.train(X, y, sample_weight=weight, **options)
+    except ValueError:
+        assert outside == 1e200  # noqa: PT017
+        return
+    assert fit.coef == pytest.approx(expected.coef, rel=1e-9, abs=1e-9)
+    assert fit.intercept == pytest.approx(expected.intercept, rel=1e-9)
+    assert fit.loss == pytest.approx(expected.loss, rel=1e-9)
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_offset_1e8_and_spread_1(rng, fit_intercept, weighted):

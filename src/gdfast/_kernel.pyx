@@ -150,6 +150,14 @@ cdef void load_block(const Data* data, Py_ssize_t start, Block* block) noexcept 
             block.y[i] = (<const double*> (y + i * data.y_step))[0]
 
 
+cdef inline double fold(const double* part) noexcept nogil:
+    # The sum of eight partial sums.
+    return (
+        ((part[0] + part[4]) + (part[2] + part[6]))
+        + ((part[1] + part[5]) + (part[3] + part[7]))
+    )
+
+
 cdef double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
     # Sum of a[i] b[i] in eight partial sums.
     cdef double[8] part
@@ -162,11 +170,7 @@ cdef double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
             part[k] += a[i + k] * b[i + k]
     for i in range(n - n % 8, n):
         rest += a[i] * b[i]
-    return (
-        ((part[0] + part[4]) + (part[2] + part[6]))
-        + ((part[1] + part[5]) + (part[3] + part[7]))
-        + rest
-    )
+    return fold(part) + rest
 
 
 cdef double total(const double* a, Py_ssize_t n) noexcept nogil:
@@ -181,11 +185,7 @@ cdef double total(const double* a, Py_ssize_t n) noexcept nogil:
             part[k] += a[i + k]
     for i in range(n - n % 8, n):
         rest += a[i]
-    return (
-        ((part[0] + part[4]) + (part[2] + part[6]))
-        + ((part[1] + part[5]) + (part[3] + part[7]))
-        + rest
-    )
+    return fold(part) + rest
 
 
 cdef void predict_rows(
