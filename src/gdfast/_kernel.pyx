@@ -57,13 +57,14 @@ cdef struct Data:
     Py_ssize_t n_features
 
 cdef struct Block:
-    # Some rows in double, ready for the loops; `x` may point into X itself.
+    # Some rows in double, ready for the loops; `x` and `y` may point into X and y.
     Py_ssize_t n_rows
     Py_ssize_t max_rows
     const double* x
     Py_ssize_t step      # doubles from one row to the next; narrow: one column
-    double* memory       # where x is put when it cannot be used in place
-    double* y
+    const double* y
+    double* x_memory     # where they are put when they cannot be used in place
+    double* y_memory
     double* z
     double* loss
     double* slope
@@ -79,12 +80,12 @@ cdef bint allocate(Block* block, const Data* data) noexcept nogil:
     cdef Py_ssize_t rows = BLOCK_VALUES // d
     rows = max(MIN_BLOCK_ROWS, min(MAX_BLOCK_ROWS, rows))
     rows = min(rows, data.n_rows)
-    block.memory = <double*> malloc((d + 4) * rows * sizeof(double))
-    if block.memory == NULL:
+    block.x_memory = <double*> malloc((d + 4) * rows * sizeof(double))
+    if block.x_memory == NULL:
         return False
     block.max_rows = rows
-    block.y = block.memory + d * rows
-    block.z = block.y + rows
+    block.y_memory = block.x_memory + d * rows
+    block.z = block.y_memory + rows
     block.loss = block.z + rows
     block.slope = block.loss + rows
     return True
@@ -96,7 +97,7 @@ cdef void load_values(
     # Copy rows into the block as doubles, centred and scaled where asked.
     cdef Py_ssize_t i, j, d = data.n_features
     cdef Py_ssize_t step = data.x_step // <Py_ssize_t> sizeof(x_value)
-    cdef double* to = block.memory
+    cdef double* to = block.x_memory
     cdef const x_value* values
     cdef double center, scale
     if is_narrow(data):
@@ -123,7 +124,7 @@ cdef void load_values(
                 for j in range(d):
                     to[j] = (values[j] - data.center[j]) * data.scale[j]
             to += d
-    block.x = block.memory
+    block.x = block.x_memory
 
 
 cdef void load_block(const Data* data, Py_ssize_t start, Block* block) noexcept nogil:
@@ -143,11 +144,15 @@ cdef void load_block(const Data* data, Py_ssize_t start, Block* block) noexcept 
         load_values(<const float*> X, data, block)
     else:
         load_values(<const double*> X, data, block)
+    if not data.y_single and data.y_step == sizeof(double):
+        block.y = <const double*> y
+        return
+    block.y = block.y_memory
     for i in range(block.n_rows):
         if data.y_single:
-            block.y[i] = (<const float*> (y + i * data.y_step))[0]
+            block.y_memory[i] = (<const float*> (y + i * data.y_step))[0]
         else:
-            block.y[i] = (<const double*> (y + i * data.y_step))[0]
+            block.y_memory[i] = (<const double*> (y + i * data.y_step))[0]
 
 
 cdef inline double fold(const double* part) noexcept nogil:
@@ -200,13 +205,11 @@ cdef void predict_rows(
             z[i] = dot(block.x + i * block.step, coef, d) + intercept
         return
     for i in range(block.n_rows):
-        z[i] = block.x[i] * coef[0]
+        z[i] = block.x[i] * coef[0] + intercept
     for j in range(1, d):
         column = block.x + j * block.step
         for i in range(block.n_rows):
             z[i] += column[i] * coef[j]
-    for i in range(block.n_rows):
-        z[i] += intercept
 
 
 cdef void slope_rows(
@@ -439,7 +442,7 @@ def add_gradient(
         loss_sum = add_pass(
             kind, &data, &block, &params[0], &gradient[0], fit_intercept
         )
-        free(block.memory)
+        free(block.x_memory)
     return loss_sum, weight_sum(&data)
 
 
@@ -558,4 +561,4 @@ def descend(
                     path[t, j] = at[j]
             trace[t, 2] = update(at, gradient, n_params, rates[t])
         free(gradient)
-        free(block.memory)
+        free(block.x_memory)
