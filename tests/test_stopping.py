@@ -246,6 +246,18 @@ def test_results_do_not_depend_on_time(pizza, seconds, first, monkeypatch):
     assert all_of(gdfast.train(*pizza, **options)) == expected
 
 
+@pytest.mark.parametrize("step_seconds", [1e-8, 1e-5, 1e-3, 0.1])
+def test_slices_stay_short_enough_for_ctrl_c(step_seconds):
+    examples = gdfast.sums.Examples(np.ones((30, 1)), np.ones(30))
+    slices = descent.Slices(examples, 2, False, False)
+    for _ in range(30):
+        n_steps = slices.n_steps
+        slices.learn(n_steps, n_steps * step_seconds)
+        assert 1 <= slices.n_steps <= 4 * n_steps  # one lucky measurement is not all
+    # A single step cannot be divided.
+    assert slices.n_steps == 1 or slices.n_steps * step_seconds < 0.1
+
+
 @pytest.mark.parametrize("name", ["gtol", "xtol", "ftol", None])
 def test_many_rows_follow_the_same_rules(rng, name, monkeypatch):
     # Data of several chunks take every step by itself.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 import tracemalloc
 import warnings
@@ -1048,6 +1049,8 @@ def test_ctrl_c_is_answered(call):
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
     ) as process:
+        end = threading.Timer(20, process.kill)  # rather than wait for ever
+        end.start()
         try:
             assert process.stdout.readline() == "ready\n"
             time.sleep(0.4)
@@ -1058,6 +1061,7 @@ def test_ctrl_c_is_answered(call):
             # Usable after: the same bits as before.
             assert process.stdout.readline() == "True\n"
         finally:
+            end.cancel()
             process.kill()
 
 

@@ -53,6 +53,12 @@ class Descent(NamedTuple):
     path: Doubles | None
     gradient_max: float
 
+    @property
+    def stalled(self) -> bool:
+        """Whether `max_iter` came and the last update did not lower the loss."""
+        ended = self.reason is Reason.MAX_ITER
+        return ended and not self.losses[-1] < self.losses[-2]
+
 
 def descend(
     kind: int,

@@ -80,12 +80,11 @@ def _unfinished(
     """Return how far a run was at max_iter, and what would have helped."""
     gtol = monitor.tolerances.gtol
     before, after = descent.losses[-2:]
-    falls = after < before
     parts = [
         f"Stopped at max_iter after {_count(descent.n_iter, 'iteration')}; the largest "
         f"gradient component is {descent.gradient_max:.4g}, and "
     ]
-    if falls:
+    if not descent.stalled:
         fall = 100 * (before - after) / before
         parts[0] += f"the last one lowered the loss by {fall:.2g} %."
     else:
@@ -100,10 +99,10 @@ def _unfinished(
     unevenness = _unevenness(examples, len(descent.params) > examples.X.shape[1])
     assert monitor.zero is not None
     error = descent.gradient_max * unevenness**2
-    if not falls and error <= MINIMUM * monitor.zero[1]:
+    if descent.stalled and error <= MINIMUM * monitor.zero[1]:
         return f"{parts[0]} This is a minimum, to rounding."
     advice = _advice(unevenness, rate, max_stable)
-    if falls or not advice:
+    if not descent.stalled or not advice:
         advice.append("a larger max_iter")
     parts.append(f"What would help: {'; '.join(advice)}.")
     return " ".join(parts)

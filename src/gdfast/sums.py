@@ -152,17 +152,21 @@ def column_scales(examples: Examples, center: bool) -> Doubles:
     if center:
         columns[0] += unit * _mean(examples, 1)
     deviation = unit * np.sqrt(_mean(examples, 2))
-    columns[1] = 1 / np.where(low == high, 1.0, deviation)
+    # What differs by rounding alone would become a column of noise.
+    size = np.maximum(np.abs(low), np.abs(high))
+    constant = high - low <= 8 * np.finfo(float).eps * size
+    columns[1] = 1 / np.where(constant, 1.0, deviation)
     return columns
 
 
 def _range(examples: Examples) -> tuple[Doubles, Doubles]:
-    """Return the least and the largest value of every column."""
+    """Return the least and the largest value of every column that has weight."""
     n_features = examples.X.shape[1]
     low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
-    for chunk in examples.chunks():
-        np.minimum(low, chunk.X.min(axis=0), out=low)
-        np.maximum(high, chunk.X.max(axis=0), out=high)
+    for X, _, weight, _ in examples.chunks():
+        rows = X if weight is None or weight.all() else X[weight > 0]
+        np.minimum(low, rows.min(axis=0, initial=np.inf), out=low)
+        np.maximum(high, rows.max(axis=0, initial=-np.inf), out=high)
     return low, high
 
 

@@ -294,7 +294,8 @@ def train(
         raise ValueError(f"{culprits} has values too large to be squared")
     diverged = descent.reason is Reason.DIVERGED
     if max_stable is None and (
-        not descent.losses[-1] < descent.losses[-2:][0]  # explained by it
+        diverged
+        or descent.stalled
         or _costs_little(examples, len(start), descent.n_iter)
     ):
         max_stable = _max_stable_rate(chosen, examples, fit_intercept)
