@@ -418,3 +418,10 @@ def test_any_run_prints_and_writes(tmp_path, n_iter, n_features, intercept, kind
     assert titles == fit.history.columns
     assert len(rows) == n_iter + 1
     assert [float(row[-1]) for row in rows] == fit.history["loss"].tolist()
+
+
+def test_rows_one_by_one_and_as_an_array(mpg):
+    history = gdfast.train(*mpg, learning_rate=0.01, max_iter=5, history="full").history
+    assert [row["loss"] for row in history] == history["loss"].tolist()
+    assert np.asarray(history).dtype == history.array.dtype
+    assert np.array(history).tobytes() == history.array.tobytes()

@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 from gdfast import _kernel, _reference
 from gdfast.losses import LOSSES
 
+FORMULAS = {  # loss and slope of raw predictions z for targets y
+    "squared_error": lambda z, y: ((z - y) ** 2, 2 * (z - y)),
+    "half_squared_error": lambda z, y: ((z - y) ** 2 / 2, z - y),
+}
 FUNCTIONS = ["add_gradient", "apply_update", "descend"]
 # Around every boundary of the kernel: 8 partial sums, 4 rows at a time, narrow rows,
 # blocks of 512 rows or 4096 values.
@@ -95,14 +99,14 @@ def test_gradient_equals_longdouble(kernel, rng, d, dtype, weighted, columns, na
     if columns:
         wide = (wide - scales[0]) * scales[1]
     s = np.ones(n, np.longdouble) if weight is None else weight.astype(np.longdouble)
-    residual = (wide * params[:d]).sum(axis=1) + params[d] - y
-    factor = 2 if name == "squared_error" else 1
-    slope = factor * s * residual
+    z = (wide * params[:d]).sum(axis=1) + params[d]
+    loss, slope = FORMULAS[name](z, y)
+    slope = s * slope
     gradient, loss_sum, weight_sum = sums(kernel, *data, params, LOSSES[name].kind)
     expected = [*(slope[:, None] * wide).sum(axis=0), slope.sum()]
     size = float(np.abs(slope).sum() * np.abs(wide).max())
     np.testing.assert_allclose(gradient, np.array(expected, float), 0, 1e-14 * size)
-    assert loss_sum == pytest.approx(float((factor * s * residual**2 / 2).sum()), 1e-13)
+    assert loss_sum == pytest.approx(float((s * loss).sum()), 1e-13)
     assert weight_sum == pytest.approx(float(s.sum()), 1e-15)
 
 

@@ -22,7 +22,8 @@ in_checkout = pytest.mark.skipif(
 # Who may import whom: a module imports only from the lines above its own.
 LAYERS = [
     {"_kernel", "_losses", "_reference"},
-    {"_files", "_validation", "_version"},
+    {"_files", "_typing", "_version"},
+    {"_validation"},
     {"delimited", "history", "losses", "progress", "stopping"},
     {"fit", "sources", "sums"},
     {"curvature", "descent"},

@@ -845,3 +845,48 @@ def test_standardize_is_not_advised_where_it_does_not(X, options):
         fit = gdfast.train(X, y, **{"max_iter": 3, "gtol": 1e-300, **options})
     assert "standardize" not in fit.stop_reason
     assert "max_iter" in fit.stop_reason
+
+
+# ---- at the edges -----------------------------------------------------------------
+
+
+def test_ftol_holds_at_a_loss_of_zero():
+    fit = gdfast.train([[1.0, 2.0]], [3.0], ftol=1e-6)
+    assert fit.converged
+    assert fit.loss < 1e-28
+    assert fit.n_iter < 1000
+
+
+def test_columns_that_are_nearly_the_same_are_no_minimum():
+    # An exact fit exists along a direction that is too flat for gradient descent.
+    x = np.linspace(-1, 1, 200)
+    target = np.cos(7 * x)
+    fit = gdfast.train(np.column_stack([x, x + 1e-8 * target]), target)
+    assert fit.loss > 0.1
+    assert "minimum" not in fit.stop_reason
+
+
+@pytest.mark.parametrize("size", [1e-160, 1e-150, 1e-3, 1e150])
+def test_the_factor_between_columns_of_any_size(size):
+    x = np.array([1.0, 2.0, 4.0, 3.0])
+    X = np.column_stack([x, size * x[::-1]])
+    reason = gdfast.train(X, x, learning_rate=1e-305, max_iter=2).stop_reason
+    factor = float(
+        re.search("by a factor of ([^;.]*.[^;.]*)", reason)[1].replace(",", "")
+    )
+    assert 1 < factor / max(size, 1 / size) < 10
+    assert len(reason) < 400
+
+
+def test_a_growth_just_above_rounding_is_seen_in_time(mpg):
+    # The unstable part of the loss starts at 1e-12 of the whole and doubles each step.
+    x, y = mpg
+    A = np.column_stack([x - x.mean(), np.ones(7)])
+    best = np.linalg.lstsq(A, y, rcond=None)[0]
+    curvature = 2 * np.mean((x - x.mean()) ** 2)
+    rate = (1 + 2**0.5) / curvature if curvature > 2 else (1 + 2**0.5) / 2
+    start = {"coef_init": best[:1] + 1e-5, "intercept_init": best[1] + 1e-5}
+    with pytest.raises(DivergenceError) as raised:
+        gdfast.train(x - x.mean(), y, learning_rate=rate, max_iter=10_000, **start)
+    losses = raised.value.fit.history["loss"]
+    assert losses[-1] - losses.min() < 1e-3 * losses[0]

@@ -24,7 +24,7 @@ from libc.math cimport fabs
 from libc.stdlib cimport free, malloc
 
 from gdfast._losses cimport (
-    SQUARED_ERROR, HALF_SQUARED_ERROR,
+    SQUARED_ERROR, HALF_SQUARED_ERROR, N_LOSSES,
     half_squared_error, half_squared_error_slope, squared_error, squared_error_slope,
 )
 
@@ -74,17 +74,26 @@ cdef inline bint is_narrow(const Data* data) noexcept nogil:
     return data.n_features <= NARROW
 
 
+cdef inline bint is_ready(const Data* data) noexcept nogil:
+    # Whether the loops can read X where it is.
+    if data.x_single or data.center != NULL:
+        return False
+    return not is_narrow(data) or (
+        data.n_features == 1 and data.x_step == sizeof(double)
+    )
+
+
 cdef bint allocate(Block* block, const Data* data) noexcept nogil:
     # One piece of memory for all that a pass needs; False when there is none.
-    cdef Py_ssize_t d = data.n_features
-    cdef Py_ssize_t rows = BLOCK_VALUES // d
+    cdef Py_ssize_t copied = 0 if is_ready(data) else data.n_features
+    cdef Py_ssize_t rows = BLOCK_VALUES // data.n_features
     rows = max(MIN_BLOCK_ROWS, min(MAX_BLOCK_ROWS, rows))
     rows = min(rows, data.n_rows)
-    block.x_memory = <double*> malloc((d + 4) * rows * sizeof(double))
+    block.x_memory = <double*> malloc((copied + 4) * rows * sizeof(double))
     if block.x_memory == NULL:
         return False
     block.max_rows = rows
-    block.y_memory = block.x_memory + d * rows
+    block.y_memory = block.x_memory + copied * rows
     block.z = block.y_memory + rows
     block.loss = block.z + rows
     block.slope = block.loss + rows
@@ -132,12 +141,8 @@ cdef void load_block(const Data* data, Py_ssize_t start, Block* block) noexcept 
     cdef Py_ssize_t i
     cdef const char* X = data.X + start * data.x_step
     cdef const char* y = data.y + start * data.y_step
-    cdef bint as_it_is = not data.x_single and data.center == NULL
     block.n_rows = min(block.max_rows, data.n_rows - start)
-    if as_it_is and (
-        data.n_features > NARROW
-        or data.n_features == 1 and data.x_step == sizeof(double)
-    ):
+    if is_ready(data):
         block.x = <const double*> X
         block.step = data.x_step // <Py_ssize_t> sizeof(double)
     elif data.x_single:
@@ -362,7 +367,7 @@ cdef bint has_intercept(Py_ssize_t n_params, Py_ssize_t n_features) except -1:
 
 
 cdef int known(int kind) except -1:
-    if kind < SQUARED_ERROR or kind > HALF_SQUARED_ERROR:
+    if not 0 <= kind < N_LOSSES:
         raise ValueError(f"unknown loss number {kind}")
     return kind
 
@@ -412,8 +417,8 @@ def add_gradient(
         If shapes disagree or `kind` is unknown. Values are not inspected: NaN in `X`
         or `y` gives NaN sums, which the caller tests once per pass.
     MemoryError
-        If 32 KiB of scratch memory (one row of doubles where that is more) are not
-        to be had.
+        If there is no scratch memory: some 16 KiB and, where X cannot be read in
+        place, 32 KiB or four rows of doubles, whichever is more.
 
     Notes
     -----

@@ -6,6 +6,7 @@
 cdef enum LossKind:
     SQUARED_ERROR = 0
     HALF_SQUARED_ERROR = 1
+    N_LOSSES = 2
 
 
 cdef inline double squared_error(double z, double y) noexcept nogil:

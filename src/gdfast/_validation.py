@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[Any]  # float32 or float64
+from gdfast._typing import Floats
 
 SAFE_EXPONENT = 300  # of 2: weights up to here can be summed and multiplied
 SEARCH_ROWS = 1 << 16  # looked through at a time for a value that is not finite

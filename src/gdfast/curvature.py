@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gdfast._typing import Doubles
 from gdfast.losses import LOSSES
 from gdfast.sums import CHUNK_VALUES, Examples, gradient_sum
-
-Doubles = NDArray[np.float64]
 
 # Up to this many rows or columns M is added up and its eigenvalues are exact.
 MAX_EXACT = 512

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gdfast import _kernel
+from gdfast._typing import Doubles
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
 from gdfast.sums import CHUNK_VALUES, Examples, GradientSum, gradient_sum
-
-Doubles = NDArray[np.float64]
 
 # Steps made in one call are chosen to take about this long: then Python answers Ctrl-C,
 # moves the progress bar and looks at the stopping rules.
@@ -206,13 +204,12 @@ def take_steps(
         _kernel.descend(kind, *examples, params, rates, trace, path)
         return trace, path
     for t in range(n_steps):
-        gradient, loss_sum, weight_sum = gradient_sum(kind, examples, params)
-        gradient /= weight_sum
+        totals = gradient_sum(kind, examples, params)
+        trace[t] = trace_row(totals)
         if path is not None:
             path[t] = params
-        trace[t, 0] = loss_sum / weight_sum
-        trace[t, 1] = np.abs(gradient).max()
-        trace[t, 2] = _kernel.apply_update(params, gradient, rate)
+        mean_gradient = totals.gradient / totals.weight_sum
+        trace[t, 2] = _kernel.apply_update(params, mean_gradient, rate)
     return trace, path
 
 

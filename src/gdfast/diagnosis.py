@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gdfast._typing import Doubles
 from gdfast.descent import Descent
 from gdfast.stopping import Monitor, Reason
 from gdfast.sums import Examples
-
-Doubles = NDArray[np.float64]
 
 SAMPLE = 400  # rows, and columns, that the scales of the columns are judged by
 UNEVEN = 3.0  # ratio of the largest column to the smallest spread worth a remark
@@ -98,9 +96,9 @@ def _unfinished(
         return " ".join(parts)
     unevenness = _unevenness(examples, len(descent.params) > examples.X.shape[1])
     assert monitor.zero is not None
-    error = descent.gradient_max * unevenness**2
+    error = descent.gradient_max * unevenness * unevenness
     if descent.stalled and error <= MINIMUM * monitor.zero[1]:
-        return f"{parts[0]} This is a minimum, to rounding."
+        return f"{parts[0]} Gradient descent can do no more here, to rounding."
     advice = _advice(unevenness, rate, max_stable)
     if not descent.stalled or not advice:
         advice.append("a larger max_iter")
@@ -115,7 +113,8 @@ def _divergence(
     lowest = int(np.nanargmin(losses))
     seen = (
         f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} the "
-        f"loss is {losses[-1]:.6g}, up from {losses[lowest]:.6g} after {lowest}."
+        f"loss is {losses[-1]:.6g}, up from {losses[lowest]:.6g} "
+        f"{f'after {lowest}' if lowest else 'at the start'}."
     )
     if max_stable is None or math.isnan(max_stable):
         cause = "Values of X are too large to be squared: scale the columns."
@@ -142,7 +141,7 @@ def _advice(unevenness: float, rate: float, max_stable: float | None) -> list[st
     if unevenness > UNEVEN:
         advice.append(
             "standardize=True, as the columns differ in size and spread by a factor "
-            f"of {unevenness:,.0f}"
+            f"of {_factor(unevenness)}"
         )
     if max_stable is not None and rate < SLOW * max_stable:
         advice.append(
@@ -156,25 +155,33 @@ def _unevenness(examples: Examples, fit_intercept: bool) -> float:
     """Return the largest size of a column over the smallest spread of one.
 
     Its square is a cheap stand-in for the condition of the problem, by which an error
-    of the gradient is one of the parameters. The intercept is a
-    column of ones, from which others differ by their spread; without it sizes count
-    alone. They are taken from some evenly spaced rows and columns.
+    of the gradient is one of the parameters; it does not see columns that are nearly
+    combinations of others. The intercept is a column of ones, from which others differ
+    by their spread; without it sizes count alone. They are taken from some evenly
+    spaced rows and columns.
     """
     if examples.columns is not None:
         return 1.0
     X = examples.X
     every_row, every_column = (max(1, n // SAMPLE) for n in X.shape)
     sample = X[::every_row, ::every_column].astype(np.float64)
+    unit = np.abs(sample).max(axis=0)
+    sample, unit = sample[:, unit > 0], unit[unit > 0]
+    sample /= unit  # squares of what is left neither overflow nor vanish
     share = np.full(len(sample), 1 / len(sample))
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, size = share @ sample, share @ (sample * sample)  # squares, to the end
-    largest, spread = size.max(), size
-    if fit_intercept:
-        largest, spread = max(largest, 1.0), size - mean * mean
-    smallest = spread.min(where=spread > 1e-12 * size, initial=largest)
-    if fit_intercept:
-        smallest = min(smallest, 1.0)
-    return math.sqrt(largest / smallest) if smallest > 0 else 1.0
+    square = share @ (sample * sample)
+    variance = square - (share @ sample) ** 2 if fit_intercept else square
+    size = unit * np.sqrt(square)
+    spread = (unit * np.sqrt(np.maximum(variance, 0)))[variance > 1e-12 * square]
+    one = 1.0 if fit_intercept else math.nan  # the intercept's
+    largest = np.fmax(one, size.max(initial=0.0))
+    smallest = np.fmin(one, spread.min(initial=largest))
+    with np.errstate(all="ignore"):  # no columns, or sizes beyond all comparison
+        return float(np.nan_to_num(largest / smallest, nan=1.0, posinf=math.inf))
+
+
+def _factor(value: float) -> str:
+    return f"{value:,.0f}" if value < 1e6 else f"{value:.1e}"
 
 
 def _count(n: int, noun: str) -> str:

@@ -7,19 +7,17 @@ import io
 import json
 import os
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gdfast._files import atomic_write
+from gdfast._typing import Doubles
 from gdfast._validation import check_X, raise_nonfinite
 from gdfast._version import __version__
 from gdfast.history import History
-
-Doubles = NDArray[np.float64]
 
 FORMAT = 1  # of saved and pickled fits; one more when old ones would be misread
 MAGIC = b"gdfast fit, sha256 "
@@ -49,13 +47,16 @@ class Fit:
         The rate used; of standardised columns where they were trained on.
     max_stable_learning_rate : float or None
         The rate above which gradient descent diverges on these data. None where
-        finding it would have cost more than the run itself.
+        finding it would have cost more than a tenth of the run.
     history : History or None
         What every iteration saw.
     feature_names : tuple of str or None
         Names of the columns of X, if it had them.
     loss_name : str
         Name of the loss.
+    standardized : bool
+        Whether it was trained on standardised columns, to which the learning rates
+        then belong.
 
     Examples
     --------
@@ -75,9 +76,10 @@ class Fit:
     stop_reason: str
     learning_rate: float
     max_stable_learning_rate: float | None
-    history: History | None
+    history: History | None = field(repr=False)
     feature_names: tuple[str, ...] | None
     loss_name: str
+    standardized: bool
 
     def predict(self, X: object) -> Doubles:
         """Return the predictions ``X @ coef + intercept``.
@@ -153,14 +155,14 @@ class Fit:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields, with the format and the version that wrote them."""
-        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        state = {each.name: getattr(self, each.name) for each in fields(self)}
         return {"format": FORMAT, "version": __version__, **state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the fields of a pickled fit."""
         _check_written(state)
-        for field in fields(self):
-            object.__setattr__(self, field.name, state[field.name])
+        for each in fields(self):
+            object.__setattr__(self, each.name, state[each.name])
 
     def __str__(self) -> str:
         """Return a summary of a few lines."""
@@ -171,12 +173,13 @@ class Fit:
             rows.append(("...", f"{len(self.coef) - len(terms)} more"))
         stable = self.max_stable_learning_rate
         note = "" if stable is None else f" (stable below {stable:.6g})"
+        if self.standardized:
+            note += ", of standardised columns"
         rows += [
             ("intercept", f"{self.intercept:.10g}"),
             (f"loss ({self.loss_name})", f"{self.loss:.10g}"),
             ("iterations", str(self.n_iter)),
             ("learning rate", f"{self.learning_rate:.6g}{note}"),
-            ("converged", "yes" if self.converged else "no"),
         ]
         width = max(len(label) for label, _ in rows)
         lines = [f"{label.ljust(width)}  {value}" for label, value in rows]
@@ -245,7 +248,7 @@ def load(path: str | os.PathLike[str]) -> Fit:
             state["feature_names"] = tuple(state["feature_names"])
         if "history" in archive:
             state["history"] = History(archive["history"], state["feature_names"])
-    return Fit(**{field.name: state[field.name] for field in fields(Fit)})
+    return Fit(**{each.name: state[each.name] for each in fields(Fit)})
 
 
 def _check_written(state: dict[str, Any]) -> None:

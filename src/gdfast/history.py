@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdfast._files import atomic_write
-
-Doubles = NDArray[np.float64]
+from gdfast._typing import Doubles
 
 SHOWN_ROWS = 20  # of a longer table the first and the last half of these are printed
 SHOWN_COLUMNS = 10
@@ -126,6 +126,16 @@ class History:
             raise KeyError(f"this history has no {name!r}{hint}")
         column: NDArray[Any] = self.array[name]
         return column
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the rows."""
+        return iter(self.array)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return `array`, for NumPy."""
+        if copy is None:  # which NumPy 1 does not take
+            return np.asarray(self.array, dtype=dtype)
+        return np.array(self.array, dtype=dtype, copy=copy)
 
     def __len__(self) -> int:
         """Return the number of rows: iterations made, and one."""

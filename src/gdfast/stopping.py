@@ -13,10 +13,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from gdfast._typing import Doubles, Flags
 
 # This many rises of the loss in a row are a divergence if they add up to more than
 # rounding, which is taken for this large a part of each prediction.
@@ -55,7 +53,7 @@ class Tolerances(NamedTuple):
     xtol : float
         Stop when no parameter changed by xtol or more.
     ftol : float
-        Stop when the loss changed by less than ftol times itself.
+        Stop when the loss changed by less than ftol times itself, or not at all.
     """
 
     gtol: float = 0.0
@@ -193,7 +191,9 @@ class Monitor:
             yield gradient < gtol, 0, Reason.GTOL
         if ftol:
             still = np.zeros(len(rows), dtype=bool)
-            still[1:] = np.abs(np.diff(loss)) < ftol * np.abs(loss[:-1])
+            change_of_loss = np.abs(np.diff(loss))
+            still[1:] = change_of_loss < ftol * np.abs(loss[:-1])
+            still[1:] |= change_of_loss == 0  # also at a loss of zero
             yield still, 0, Reason.FTOL
         if xtol:
             yield change < xtol, 1, Reason.XTOL

@@ -10,12 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gdfast import _kernel
-from gdfast._validation import Floats
-
-Doubles = NDArray[np.float64]
+from gdfast._typing import Doubles, Floats
 
 # Values of X in a chunk that Python sees: 8 MB, some milliseconds of work, so that a
 # temporary copy of one stays small and Ctrl-C is answered between two.

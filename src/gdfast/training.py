@@ -9,8 +9,9 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from gdfast._typing import Doubles
 from gdfast._validation import (
     check_bool,
     check_coef,
@@ -30,8 +31,6 @@ from gdfast.losses import Loss, check_loss
 from gdfast.progress import progress_bar
 from gdfast.stopping import ConvergenceWarning, Monitor, Reason, Tolerances
 from gdfast.sums import Examples, GradientSum, column_scales, gradient_sum
-
-Doubles = NDArray[np.float64]
 
 # The largest stable learning rate is reported when finding it costs at most this many
 # operations (some tens of microseconds), or a tenth of the run's.
@@ -170,7 +169,8 @@ def train(
     xtol : float or None
         Stop when an update changes no parameter by as much as this.
     ftol : float or None
-        Stop when an update changes the loss by less than this fraction of it.
+        Stop when an update changes the loss by less than this fraction of it, or not
+        at all.
     fit_intercept : bool
         Whether to fit a constant term.
     coef_init : array-like, shape (n_features,), or None
@@ -312,6 +312,7 @@ def train(
         history=_history(descent, units, feature_names) if history else None,
         feature_names=feature_names,
         loss_name=chosen.name,
+        standardized=examples.columns is not None,
     )
     if diverged:
         raise DivergenceError(fit.stop_reason, fit)
