@@ -871,10 +871,8 @@ def test_the_factor_between_columns_of_any_size(size):
     x = np.array([1.0, 2.0, 4.0, 3.0])
     X = np.column_stack([x, size * x[::-1]])
     reason = gdfast.train(X, x, learning_rate=1e-305, max_iter=2).stop_reason
-    factor = float(
-        re.search("by a factor of ([^;.]*.[^;.]*)", reason)[1].replace(",", "")
-    )
-    assert 1 < factor / max(size, 1 / size) < 10
+    factor = re.search(r"by a factor of ([\d.,e+]+\d)", reason)[1].replace(",", "")
+    assert 1 < float(factor) / max(size, 1 / size) < 10
     assert len(reason) < 400
 
 
@@ -889,4 +887,4 @@ def test_a_growth_just_above_rounding_is_seen_in_time(mpg):
     with pytest.raises(DivergenceError) as raised:
         gdfast.train(x - x.mean(), y, learning_rate=rate, max_iter=10_000, **start)
     losses = raised.value.fit.history["loss"]
-    assert losses[-1] - losses.min() < 1e-3 * losses[0]
+    assert losses[-1] - losses.min() < 1e-5 * losses[0]
