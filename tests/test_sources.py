@@ -83,6 +83,11 @@ def test_without_a_header_columns_are_numbered(write, separator, bom):
     assert table.notes == ("no header line; the columns are named 1 to 2",)
 
 
+def test_a_single_column_without_a_header_is_not_named_1_to_1(write):
+    table = read_table(write("3\n4\n"))
+    assert table.notes == ("no header line; the column is named 1",)
+
+
 def test_a_missing_value_in_the_first_line_makes_no_header(write):
     # As a header it would be a row lost, and no error.
     path = write("1,,3\n4,5,6\n")
@@ -343,7 +348,14 @@ def test_many_bad_columns_make_no_endless_message(write):
     message = error_of(write(header + "\n" + ",".join(["bad"] * 1000)))
     assert "column 'x11' has" in message
     assert "column 'x12' has" not in message
-    assert "and 988 more columns" in message
+    assert "; and 988 more columns; drop=['x0', " in message
+    assert message.endswith(", 'x11'] (and 988 more columns) leaves the columns out")
+
+
+def test_one_bad_column_too_many_is_one_column(write):
+    header = ",".join(f"x{j}" for j in range(13))
+    message = error_of(write(header + "\n" + ",".join(["bad"] * 13)))
+    assert "; and 1 more column; drop=" in message
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", " "])
@@ -587,3 +599,9 @@ def test_a_table_trains_and_gives_its_names_to_the_fit(write):
     assert fit.predict(table.select(["a", "b"])).shape == (5,)
     with pytest.raises(ValueError, match="feature names"):
         fit.predict(table.select(["b", "a"]))
+
+
+def test_a_table_is_iterated_as_a_data_frame_is():
+    table = gdfast.example_data("pizza")
+    assert list(table) == ["Reservations", "Pizzas"]
+    assert len(repr(table)) < 200

@@ -10,11 +10,11 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from numpy.typing import NDArray
 
@@ -24,11 +24,13 @@ from gdfast.delimited import TableError, no_column
 from gdfast.fit import DivergenceError, Fit, load
 from gdfast.losses import LOSSES
 from gdfast.sources import Table, example_data, read_table
+from gdfast.stopping import ConvergenceWarning
 from gdfast.training import train
 
 PICTURE_TYPES = (".png", ".svg", ".pdf")
-LONG_RUN = 1000  # iterations from which the picture has a logarithmic axis of them
+LONG_RUN = 100  # iterations from which the picture has a logarithmic axis of them
 DEMO_PICTURE = "gdfast-demo.png"
+FAILURES = (ImportError, MemoryError, OSError, ValueError)  # not worth a traceback
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,8 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         with _warnings_on_stderr():
-            arguments.run(arguments)
+            status: int = arguments.run(arguments)
         print(end="", flush=True)
+        return status
     except KeyboardInterrupt:
         print("gdfast: interrupted", file=sys.stderr)
         return 130
@@ -62,10 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Python would try to write the rest at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (DivergenceError, ImportError, MemoryError, OSError, ValueError) as error:
-        print(f"gdfast: error: {_message(error)}", file=sys.stderr)
+    except FAILURES as error:
+        _print_error(error)
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,8 +104,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_names,
         default=[],
-        metavar="COLUMN",
-        help="leave this column out",
+        metavar="A,B",
+        help="columns to leave out",
     )
     add("--drop-missing", action="store_true", help="leave rows with empty cells out")
     add(
@@ -131,7 +133,12 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         ("xtol", "no parameter changes by as much as this"),
         ("ftol", "the loss changes by less than this fraction of it"),
     ):
-        add(f"--{name}", type=_positive, metavar="NUMBER", help=f"stop when {quantity}")
+        add(
+            f"--{name}",
+            type=_tolerance,
+            metavar="NUMBER",
+            help=f"stop when {quantity}; 0 for never",
+        )
     add("--no-intercept", action="store_true", help="fit no constant term")
     add(
         "--standardize",
@@ -177,17 +184,56 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _fit(arguments: argparse.Namespace) -> None:
+def _fit(arguments: argparse.Namespace) -> int:
     """Train on a file."""
     outputs = [arguments.save, arguments.history, arguments.plot]
     _check_outputs(arguments, [arguments.file], outputs)
     if arguments.plot and not find_spec("matplotlib"):
         raise ImportError("--plot needs matplotlib: pip install 'gdfast[plot]'")
+    report_to = _stream_beside(outputs)
     table = _read_examples(arguments)
     features = [name for name in table.columns if name != arguments.target]
     X, y = table.select(features), table[arguments.target]
+    writers: list[tuple[str | None, Callable[[str], None]]] = []
+    report: list[str] = []
+    errors: list[Exception] = []
+    try:
+        fit = _train(arguments, X, y)
+    except DivergenceError as error:
+        errors.append(error)
+        fit, line = error.fit, None
+    else:
+        line = (X, y, arguments.target) if len(features) == 1 else None
+        writers.append((arguments.save, fit.save))
+        rows = _counted(len(table), "row")
+        if table.n_dropped:
+            rows += f" ({table.n_dropped:,} with empty cells dropped)"
+        report.append(f"{arguments.file}: {rows}, {_counted(len(features), 'feature')}")
+        report.append(_summary(fit))
+    if fit.history:
+        writers.append((arguments.history, fit.history.write_csv))
+    writers.append((arguments.plot, lambda path: _draw(path, fit, line)))
+    # Files first: what is printed may go to a reader that stops early.
+    for path, write in writers:
+        if path is not None:
+            try:
+                write(path)
+            except FAILURES as failure:
+                errors.append(failure)
+            else:
+                report.append(f"wrote {path}")
+    try:
+        print(*report, sep="\n", end="\n" if report else "", file=report_to, flush=True)
+    finally:
+        for failed in errors:
+            _print_error(failed)
+    return 1 if errors else 0
+
+
+def _train(arguments: argparse.Namespace, X: Table, y: NDArray[Any]) -> Fit:
+    """Train as the options say."""
     auto = arguments.learning_rate == "auto"
-    fit = train(
+    return train(
         X,
         y,
         loss=arguments.loss,
@@ -201,21 +247,6 @@ def _fit(arguments: argparse.Namespace) -> None:
         history="full" if arguments.history else "loss",
         verbose=sys.stderr.isatty() and find_spec("tqdm") is not None,
     )
-    # Files first: what is printed may go to a reader that stops early.
-    if arguments.save:
-        fit.save(arguments.save)
-    if arguments.history and fit.history:
-        fit.history.write_csv(arguments.history)
-    if arguments.plot:
-        _draw(arguments.plot, fit, X, y, arguments.target)
-    rows = f"{len(table):,} rows"
-    if table.n_dropped:
-        rows += f" ({table.n_dropped:,} with empty cells dropped)"
-    plural = "s" if len(features) > 1 else ""
-    print(f"{arguments.file}: {rows}, {len(features)} feature{plural}")
-    print(_summary(fit))
-    for path in filter(None, outputs):
-        print(f"wrote {path}")
 
 
 def _read_examples(arguments: argparse.Namespace) -> Table:
@@ -246,9 +277,10 @@ def _print_notes(path: str, table: Table) -> None:
         print(f"gdfast: note: {path}: {note}", file=sys.stderr)
 
 
-def _predict(arguments: argparse.Namespace) -> None:
+def _predict(arguments: argparse.Namespace) -> int:
     """Predict the rows of a file."""
     _check_outputs(arguments, [arguments.model, arguments.file], [arguments.output])
+    report_to = _stream_beside([arguments.output])
     fit = load(arguments.model)
     try:
         table = read_table(arguments.file, columns=fit.feature_names)
@@ -260,12 +292,13 @@ def _predict(arguments: argparse.Namespace) -> None:
     if arguments.output:
         with atomic_write(arguments.output) as file:
             file.write(f"prediction\n{predictions}\n".encode())
-        print(f"wrote {arguments.output}")
+        print(f"wrote {arguments.output}", file=report_to)
     else:
         print(predictions)
+    return 0
 
 
-def _demo(arguments: argparse.Namespace) -> None:
+def _demo(arguments: argparse.Namespace) -> int:
     """Train on the crash-course example."""
     picture = arguments.output_dir / DEMO_PICTURE
     _rehearse(picture)
@@ -278,27 +311,28 @@ def _demo(arguments: argparse.Namespace) -> None:
     fit = train(X, y, learning_rate=0.01, max_iter=100_000, gtol=1e-6)
     print(_summary(fit), end="\n\n")
     try:
-        _draw(picture, fit, X, y, "mpg")
+        _draw(picture, fit, (X, y, "mpg"))
     except ImportError as error:
         print(f"no picture: {error}")
     else:
         print(f"wrote {picture}")
+    return 0
 
 
 def _draw(
-    path: str | os.PathLike[str], fit: Fit, X: Table, y: NDArray[Any], target: str
+    path: str | os.PathLike[str], fit: Fit, line: tuple[Table, NDArray[Any], str] | None
 ) -> None:
-    """Save the loss curve and, of a single feature, data and line beside it."""
+    """Save the loss curve, and beside it the line through X and y, named last."""
     from gdfast.plots import fitted_line, loss_curve, new_axes
 
-    has_line = len(fit.coef) == 1
-    left, *right = new_axes(1 + has_line)
+    left, *right = new_axes(1 if line is None else 2)
     loss_curve(fit, ax=left)
-    if fit.n_iter > LONG_RUN:
+    if fit.n_iter >= LONG_RUN:
         left.set_xscale("log")  # most happens early
-    for ax in right:
-        fitted_line(fit, X, y, ax=ax)
-        ax.set_ylabel(target, parse_math=False)
+    if line is not None:
+        X, y, target = line
+        fitted_line(fit, X, y, ax=right[0])
+        right[0].set_ylabel(target, parse_math=False)
     figure: Any = left.figure
     with atomic_write(path) as file:
         figure.savefig(file, format=_suffix(path)[1:], dpi=150)
@@ -318,11 +352,17 @@ def _in_options(text: str) -> str:
     )
 
 
+def _print_error(error: Exception) -> None:
+    print(f"gdfast: error: {_message(error)}", file=sys.stderr)
+
+
 def _message(error: Exception) -> str:
     """Return what to tell a user who does not read tracebacks."""
     if isinstance(error, TableError):
-        drop = " ".join(f"--drop {_quoted(name)}" for name in error.text_columns)
-        return error.render(drop, "--drop-missing")
+        return error.render(
+            lambda names: " ".join(f"--drop {_quoted(name)}" for name in names),
+            "--drop-missing",
+        )
     if isinstance(error, OSError) and error.strerror:
         place = "" if error.filename is None else f"{error.filename}: "
         return f"{place}{error.strerror}"
@@ -338,6 +378,7 @@ def _warnings_on_stderr() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the summary says it
         warnings.showwarning = show
         yield
 
@@ -355,14 +396,33 @@ def _check_outputs(
             _rehearse(path)
 
 
+def _stream_beside(outputs: Sequence[str | None]) -> TextIO:
+    """Return where to print beside outputs: stderr if one of them is stdout."""
+    for path in outputs:
+        with suppress(OSError):
+            if path and os.path.samestat(os.stat(path), os.fstat(sys.stdout.fileno())):
+                return sys.stderr
+    return sys.stdout
+
+
 class _Rehearsed(Exception):
     """Nothing was to be written."""
 
 
 def _rehearse(path: str | os.PathLike[str]) -> None:
-    """Raise the OSError that writing this file would raise."""
+    """Raise the OSError that writing this file would raise.
+
+    A pipe or device is left alone: opening a pipe waits for its reader, and closing
+    it sends that one home.
+    """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        return
     with suppress(_Rehearsed), atomic_write(path):
         raise _Rehearsed
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _names(text: str) -> list[str]:
@@ -386,6 +446,14 @@ def _positive(text: str) -> float:
         if 0 < number < math.inf:
             return number
     raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+
+
+def _tolerance(text: str) -> float:
+    with suppress(ValueError):
+        number = float(text)
+        if 0 <= number < math.inf:
+            return number
+    raise argparse.ArgumentTypeError(f"must be 0 or a number above, got {text!r}")
 
 
 def _rate(text: str) -> float | str:

@@ -13,7 +13,7 @@ import itertools
 import math
 import re
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -57,15 +57,15 @@ class TableError(ValueError):
         self.missing_columns = missing_columns
 
     def __str__(self) -> str:
-        return self.render(f"drop={list(self.text_columns)}", "drop_missing=True")
+        return self.render(lambda names: f"drop={list(names)}", "drop_missing=True")
 
-    def render(self, drop: str, drop_missing: str) -> str:
+    def render(self, drop: Callable[[tuple[str, ...]], str], drop_missing: str) -> str:
         """Return the problem and what helps, in the words of the caller's options.
 
         Parameters
         ----------
-        drop : str
-            How to drop `text_columns`.
+        drop : callable
+            Returns how to drop columns of these names; of many it is given the first.
         drop_missing : str
             How to drop the rows with empty cells.
 
@@ -77,7 +77,10 @@ class TableError(ValueError):
         sentences = [self.problem]
         if self.text_columns:
             noun = "column" if len(self.text_columns) == 1 else "columns"
-            sentences.append(f"{drop} leaves the {noun} out")
+            option = drop(self.text_columns[:SHOWN_FAULTS])
+            if more := _more_columns(len(self.text_columns)):
+                option += f" ({more})"
+            sentences.append(f"{option} leaves the {noun} out")
         if self.missing_columns:
             sentences.append(f"{drop_missing} leaves the rows with empty cells out")
         return "; ".join(sentences)
@@ -105,7 +108,10 @@ class Layout:
         """Say what was decided, where another might have decided otherwise."""
         if not self.header_line:
             last = self.names[-1]
-            return (f"no header line; the columns are named 1 to {last}",)
+            named = (
+                "column is named 1" if last == "1" else f"columns are named 1 to {last}"
+            )
+            return (f"no header line; the {named}",)
         numbers = [name for name in self.names if not _fault(name)]
         if not numbers:
             return ()
@@ -363,6 +369,14 @@ def _fault(cell: str) -> str:
     return "infinite" if math.isinf(value) else ""
 
 
+def _more_columns(n: int) -> str:
+    """Say how many of n columns are not shown, "" if all are."""
+    hidden = n - SHOWN_FAULTS
+    if hidden <= 0:
+        return ""
+    return "and 1 more column" if hidden == 1 else f"and {hidden:,} more columns"
+
+
 class _Faults:
     """Lines and cells that are not as they should be, counted."""
 
@@ -381,8 +395,8 @@ class _Faults:
     def check(self, n_dropped: int) -> None:
         """Raise one error for all faults, or for want of rows."""
         found = [self._describe(*key) for key in sorted(self.cells)]
-        if len(found) > SHOWN_FAULTS:
-            found[SHOWN_FAULTS:] = [f"and {len(found) - SHOWN_FAULTS} more columns"]
+        if more := _more_columns(len(found)):
+            found[SHOWN_FAULTS:] = [more]
         if self.uneven:
             line, n_cells = self.uneven[0]
             more = f" (and {len(self.uneven) - 1} more)" if self.uneven[1:] else ""

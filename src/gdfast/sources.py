@@ -64,7 +64,12 @@ class Table:
         return np.array(self.values, dtype=dtype, copy=copy)
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return len(self.values)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the columns, as a data frame does."""
+        return iter(self.columns)
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Return one column, shape (n_rows,)."""
