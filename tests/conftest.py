@@ -1,12 +1,20 @@
 """What several test files share: both kernels, and the data of the tutorials."""
 
+import os
 from types import ModuleType
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import gdfast
 from gdfast import _kernel, _reference
+
+# Every run on a developer's machine tries other examples; CI judges a change and always
+# tries the same.
+settings.register_profile("ci", derandomize=True, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(params=[_kernel, _reference], ids=["compiled", "reference"])

@@ -195,6 +195,7 @@ cells = st.one_of(
     lines=st.lists(st.lists(cells, min_size=1, max_size=3).map(",".join), max_size=6),
     chosen=st.sampled_from([["a"], ["b"], ["b", "a"]]),
 )
+@example(lines=["\x1f", "0.0,0.0"], chosen=["a"])  # white space, but no blank line
 def test_both_parsers_read_the_same_or_the_fast_one_declines(lines, chosen):
     def text():
         content = "\n".join(["a,b", *lines]).encode()

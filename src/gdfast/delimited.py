@@ -257,6 +257,7 @@ def _read_plain(
 ) -> NDArray[np.float64] | None:
     """Parse quickly, or return None if the file is not a plain one."""
     separator, n_columns = layout.separator, len(layout.names)
+    blank = " \r\n" if separator else None  # beside a separator only spaces are
 
     def plain_lines() -> Iterator[str]:
         # NumPy looks only at the cells it reads, so one comma too many would
@@ -267,7 +268,7 @@ def _read_plain(
             if n_cells == n_columns and '"' not in line:
                 n_rows += 1
                 yield line
-            elif line.strip() or n_columns == 1:
+            elif line.strip(blank) or n_columns == 1:
                 raise ValueError("not a plain line")
         if not n_rows:
             raise ValueError("no rows")

@@ -166,18 +166,18 @@ def _unevenness(examples: Examples, fit_intercept: bool) -> float:
     every_row, every_column = (max(1, n // SAMPLE) for n in X.shape)
     sample = X[::every_row, ::every_column].astype(np.float64)
     unit = np.abs(sample).max(axis=0)
-    sample, unit = sample[:, unit > 0], unit[unit > 0]
+    if not unit.all():  # columns of zeros have no say
+        sample, unit = sample[:, unit > 0], unit[unit > 0]
     sample /= unit  # squares of what is left neither overflow nor vanish
     share = np.full(len(sample), 1 / len(sample))
     square = share @ (sample * sample)
     variance = square - (share @ sample) ** 2 if fit_intercept else square
-    size = unit * np.sqrt(square)
-    spread = (unit * np.sqrt(np.maximum(variance, 0)))[variance > 1e-12 * square]
-    one = 1.0 if fit_intercept else math.nan  # the intercept's
-    largest = np.fmax(one, size.max(initial=0.0))
-    smallest = np.fmin(one, spread.min(initial=largest))
-    with np.errstate(all="ignore"):  # no columns, or sizes beyond all comparison
-        return float(np.nan_to_num(largest / smallest, nan=1.0, posinf=math.inf))
+    spread = (unit * np.sqrt(variance.clip(0)))[variance > 1e-12 * square]
+    sizes = [*(unit * np.sqrt(square)).tolist(), *[1.0] * fit_intercept]
+    spreads = [*spread.tolist(), *[1.0] * fit_intercept]
+    if not spreads:
+        return 1.0
+    return float(np.float64(max(sizes)) / min(spreads))
 
 
 def _factor(value: float) -> str:
