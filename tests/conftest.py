@@ -1,6 +1,7 @@
 """What several test files share: both kernels, and the data of the tutorials."""
 
 import os
+import signal
 from types import ModuleType
 
 import numpy as np
@@ -9,6 +10,10 @@ from hypothesis import settings
 
 import gdfast
 from gdfast import _kernel, _reference
+
+# What a script starts in the background ignores Ctrl-C, and so would the children that
+# the tests send it to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Every run on a developer's machine tries other examples; CI judges a change and always
 # tries the same.
