@@ -220,9 +220,12 @@ def train(
     -----
     An iteration costs 4 n_samples n_features operations and one reading of `X`; the
     first row of the history is seen before any update and the last after all, so a run
-    reads `X` once more than it iterates. "auto" reads it once more at a cost of
-    n_samples n_features^2. Sums are in float64 whatever the type of `X`. Ctrl-C is
-    answered within about 50 ms. The same call on the same machine gives the same bits.
+    reads `X` once more than it iterates. Further readings: one for a start that is not
+    zero, three for `standardize`, and for "auto" one at 2 n_samples n_features^2
+    operations, or 40 if X has more than 512 rows and columns. A run ended by a rule may
+    make up to about 50 ms of steps twice. Sums are in float64 whatever the type of
+    `X`. Ctrl-C is answered within about 50 ms. The same call on the same machine gives
+    the same bits.
 
     References
     ----------
