@@ -65,15 +65,15 @@ def check_contents(session, sdist, wheel):
         session.error(f"built files in the sdist: {built}")
 
     wanted = {name.removeprefix("src/") for name in files if name.startswith("src/")}
-    wanted = {name for name in wanted if not name.endswith((".pyx", ".pxd"))}
+    wanted = {name for name in wanted if not name.endswith((".pyx", ".pxd", ".h"))}
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    [kernel] = [
+    kernels = {
         name
         for name in packed
-        if name.startswith("gdfast/_kernel.") and not name.endswith(".pyi")
-    ]
-    if wrong := sorted(packed ^ wanted ^ {kernel}):
+        if name.startswith("gdfast/_kernel") and not name.endswith(".pyi")
+    }
+    if not kernels or (wrong := sorted(packed ^ wanted ^ kernels)):
         session.error(f"missing in the wheel, or too much there: {wrong}")
 
 

@@ -1,4 +1,4 @@
-"""Build the compiled kernel; all else about the package is in pyproject.toml.
+"""Build the compiled kernels; all else about the package is in pyproject.toml.
 
 ``GDFAST_DEBUG=1`` builds with checks of every index and division, for the tests;
 ``GDFAST_TRACE=1`` with tracing of lines, for coverage (version-specific, C file
@@ -43,23 +43,44 @@ FLAGS = {
     ],
     "msvc": ["/Od" if SLOW else "/O2", "/fp:precise"],
 }
+# The same source for wider vectors; `gdfast._backend` picks what the processor runs.
+WIDER = {"_kernel_v3": ["-mavx2"]}  # x86-64-v3
+if TRACE or not sysconfig.get_platform().endswith(("x86_64", "amd64")):
+    WIDER = {}
 MACROS = []
 if ABI3:
     MACROS += [("Py_LIMITED_API", "0x{:02X}{:02X}0000".format(*FLOOR))]
 if TRACE:  # the second macro keeps Cython.Coverage working from Python 3.13 on
     MACROS += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
 # What the sdist needs besides the package; this saves a MANIFEST.in.
-SOURCES = ["src/gdfast/*.p[xy][xd]", "tests/**/*", "bench/**/*", "docs/**/*"]
+SOURCES = [
+    "src/gdfast/*.p[xy][xd]",
+    "src/gdfast/*.h",
+    "tests/**/*",
+    "bench/**/*",
+    "docs/**/*",
+]
 SOURCES += ["CHANGELOG.md", "CONTRIBUTING.md", "noxfile.py", ".ci/run"]
 
 
+def stem(ext):
+    """Return the last part of an extension's name."""
+    return ext.name.rpartition(".")[2]
+
+
 class BuildExt(build_ext):
-    """Translate and compile the kernel with flags for the compiler in use."""
+    """Translate and compile the kernels with flags for the compiler in use."""
 
     def finalize_options(self):
         """Never reuse an earlier build."""
         super().finalize_options()
         self.force = True
+
+    def build_extensions(self):
+        """Build them all but those that the compiler has no vectors for."""
+        if self.compiler.compiler_type == "msvc":
+            self.extensions = [e for e in self.extensions if stem(e) not in WIDER]
+        super().build_extensions()
 
     def get_source_files(self):
         """Return the files for the sdist."""
@@ -77,7 +98,9 @@ class BuildExt(build_ext):
                 "on Debian with apt install python3-dev"
             )
         msvc = self.compiler.compiler_type == "msvc"
-        ext.extra_compile_args = FLAGS["msvc" if msvc else "unix"]
+        ext.extra_compile_args = FLAGS["msvc" if msvc else "unix"] + WIDER.get(
+            stem(ext), []
+        )
         [translated] = cythonize(
             [ext],
             build_dir=None if TRACE else "build/cython",
@@ -91,11 +114,13 @@ class BuildExt(build_ext):
 setup(
     ext_modules=[
         Extension(
-            "gdfast._kernel",
-            ["src/gdfast/_kernel.pyx"],
+            f"gdfast.{name}",
+            [f"src/gdfast/{name}.pyx"],
+            include_dirs=["src/gdfast"],
             define_macros=MACROS,
             py_limited_api=ABI3,
         )
+        for name in ("_kernel", *WIDER)
     ],
     cmdclass={"build_ext": BuildExt},
     options={"bdist_wheel": {"py_limited_api": ABI3 and "cp{}{}".format(*FLOOR)}},

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 import gdfast
-from gdfast import _kernel, _reference
+from gdfast import _backend, _kernel, _reference
 
 # What a script starts in the background ignores Ctrl-C, and so would the children that
 # the tests send it to.
@@ -22,9 +22,14 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
-@pytest.fixture(params=[_kernel, _reference], ids=["compiled", "reference"])
+KERNELS = {"compiled": _kernel, "reference": _reference}
+if _backend.level > 1:
+    KERNELS["compiled-wider"] = _backend.kernel
+
+
+@pytest.fixture(params=KERNELS.values(), ids=KERNELS)
 def kernel(request: pytest.FixtureRequest) -> ModuleType:
-    """Each implementation of the kernel in turn: every test of one is one of both."""
+    """Each implementation of the kernel in turn: every test of one is one of all."""
     return request.param
 
 

@@ -21,7 +21,8 @@ in_checkout = pytest.mark.skipif(
 
 # Who may import whom: a module imports only from the lines above its own.
 LAYERS = [
-    {"_kernel", "_losses", "_reference"},
+    {"_kernel", "_kernel_v3", "_losses", "_reference", "_simd"},
+    {"_backend"},
     {"_files", "_typing", "_version"},
     {"_validation"},
     {"delimited", "history", "losses", "progress", "stopping"},
@@ -59,7 +60,7 @@ def test_the_kernel_is_newer_than_its_sources():
     built = Path(_kernel.__file__)
     if built.parent != SOURCE:
         pytest.skip("gdfast is not installed from this source tree")
-    for source in SOURCE.glob("*.p[xy][xd]"):
+    for source in (*SOURCE.glob("*.p[xy][xd]"), SOURCE / "_simd.h"):
         assert source.stat().st_mtime <= built.stat().st_mtime, (
             f"{source.name} was edited after {built.name} was built: "
             "run pip install -e . again"
@@ -150,8 +151,11 @@ def test_the_kernel_imports_only_its_losses(path):
     line = r"^\s*(?:from|cimport|import|include)\s+\"?([\w.]+)"
     found = set(re.findall(line, path.read_text(), re.MULTILINE))
     assert {name for name in found if not name.startswith("libc.")} <= {
+        "_kernel.pyx",
         "cython",
+        "gdfast",
         "gdfast._losses",
+        "gdfast._simd",
     }
 
 

@@ -3,6 +3,7 @@ from numpy.typing import NDArray
 
 _Floats = NDArray[np.float32] | NDArray[np.float64]
 
+def cpu_level() -> int: ...
 def add_gradient(
     kind: int,
     X: _Floats,
@@ -11,6 +12,17 @@ def add_gradient(
     columns: NDArray[np.float64] | None,
     params: NDArray[np.float64],
     gradient: NDArray[np.float64],
+) -> tuple[float, float]: ...
+def add_moments(
+    kind: int,
+    X: _Floats,
+    y: _Floats,
+    sample_weight: NDArray[np.float64] | None,
+    columns: NDArray[np.float64] | None,
+    params: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
 ) -> tuple[float, float]: ...
 def apply_update(
     params: NDArray[np.float64], gradient: NDArray[np.float64], rate: float
@@ -26,3 +38,14 @@ def descend(
     trace: NDArray[np.float64],
     path: NDArray[np.float64] | None,
 ) -> None: ...
+def descend_quadratic(
+    loss: float,
+    gradient: NDArray[np.float64],
+    hessian: NDArray[np.float64],
+    center: NDArray[np.float64] | None,
+    origin: NDArray[np.float64],
+    params: NDArray[np.float64],
+    rates: NDArray[np.float64],
+    trace: NDArray[np.float64],
+    path: NDArray[np.float64] | None,
+) -> int: ...

@@ -2,17 +2,21 @@
 
 Design, with the reason for each point:
 
-(a) A pass walks blocks of rows that stay in the first-level cache: z = X coef + b, then
-    loss and slope of every row, then gradient += slope X. X is read from memory once.
+(a) A pass walks blocks of some kB: z = X coef + b, then loss and slope of every row,
+    then gradient += slope X while the block is still in the first-level cache. X is
+    read from memory once, and in order, as that is what the processor can foresee; a
+    block is small because memory idles while the gradient is added up. Asking for the
+    next block ahead (prefetch instructions) made every case slower.
 (b) The choice of loss is made once per block and never per example; there is no
     function pointer and no Python call inside a loop.
-(c) All arithmetic is in double, whatever X holds: float32 values are widened as a block
-    is loaded, so a million float32 rows lose no digits, and only the loading of a
-    block knows the type of X and y.
-(d) Rows of at most `NARROW` features are turned into columns as they are loaded, so
-    that every loop below runs over rows and fills the vector registers also at d = 1.
-(e) Sums that gcc may not reorder are written with eight partial sums: they vectorise
-    without -ffast-math and give the same bits at every optimisation level.
+(c) All arithmetic is in double, whatever X holds: float32 values are widened as they
+    are loaded, so a million float32 rows lose no digits.
+(d) Loops are over vectors (`_simd.h`) and sums run in a fixed number of lanes: the same
+    bits on every processor, whatever the width of its vectors. So rows are padded to
+    whole vectors. Where the values behind a row can be read they are, times a
+    coefficient of zero and into sums that nobody uses; the last rows, and rows that
+    have to be transformed, are copied to where zeros follow them.
+(e) One feature is a column: there the loops run over rows.
 (f) No learning-rate schedule, no stopping rule and no output: rates come in as an
     array, what every step saw goes out as an array (`trace`).
 (g) The intercept is fitted when `params` has one value more than X has columns; it is
@@ -20,12 +24,17 @@ Design, with the reason for each point:
 
 `gdfast._reference` holds the same functions in NumPy, written to be read.
 """
-from libc.math cimport fabs
-from libc.stdlib cimport free, malloc
+from libc.math cimport fabs, sqrt
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memset
 
 from gdfast._losses cimport (
-    SQUARED_ERROR, HALF_SQUARED_ERROR, N_LOSSES,
-    half_squared_error, half_squared_error_slope, squared_error, squared_error_slope,
+    HALF_SQUARED_ERROR, LOG_LOSS, N_LOSSES, SQUARED_ERROR,
+    half_squared_error, log_loss, squared_error,
+)
+from gdfast cimport _simd
+from gdfast._simd cimport (
+    LANES, PARTS, WIDTH, first, fold, fold4, load, load_single, splat, store, vec,
 )
 
 ctypedef fused x_value:
@@ -37,10 +46,12 @@ ctypedef fused y_value:
     double
 
 cdef enum:
-    BLOCK_VALUES = 4096  # of a block, as doubles: 32 KiB
-    MAX_BLOCK_ROWS = 504  # not 512: columns 4 KiB apart share cache sets
-    MIN_BLOCK_ROWS = 4   # rows that `add_rows` takes at once
-    NARROW = 8           # features; wider rows fill the registers by themselves
+    BLOCK_VALUES = 1024     # of X
+    MIN_BLOCK_ROWS = 4
+    MAX_BLOCK_ROWS = 256
+    MOMENT_VALUES = 2048    # of X in a block that moments are made of,
+    MIN_MOMENT_ROWS = 32    # with so many rows that its sums are rarely put away
+    SHORT_ROW = 16          # rows up to this are taken four at once, as they lie close
 
 cdef struct Data:
     # A chunk of examples as the caller holds it. Steps are in bytes.
@@ -56,245 +67,497 @@ cdef struct Data:
     Py_ssize_t n_rows
     Py_ssize_t n_features
 
-cdef struct Block:
-    # Some rows in double, ready for the loops; `x` and `y` may point into X and y.
-    Py_ssize_t n_rows
-    Py_ssize_t max_rows
-    const double* x
-    Py_ssize_t step      # doubles from one row to the next; narrow: one column
-    const double* y
-    double* x_memory     # where they are put when they cannot be used in place
-    double* y_memory
+cdef struct Work:
+    # What a pass needs beside the data: the block at hand, and running sums.
+    bint moments         # whether moments are added up beside the gradient
+    Py_ssize_t padded    # features, and zeros up to whole lanes
+    Py_ssize_t copy_step # values from one row to the next where rows are copied
+    Py_ssize_t max_rows  # of a block
+    Py_ssize_t n_rows    # of this block; its arrays go on with zeros to whole lanes
+    const char* x        # in X, or in `x_memory` as doubles
+    Py_ssize_t step      # values from one row to the next
+    bint single          # whether they are float32
+    const double* y      # in y, or in `y_memory`
+    const double* weight  # NULL: every row weighs 1
+    double* memory       # one piece for all of these
+    double* coef
+    double* gradient     # sums; of one feature in lanes
+    double* loss_sum     # in lanes
+    double* slope_sum
     double* z
-    double* loss
     double* slope
+    double* y_memory
+    double* weight_memory
+    double* x_memory
 
 
-cdef inline bint is_narrow(const Data* data) noexcept nogil:
-    return data.n_features <= NARROW
+cdef inline Py_ssize_t whole_lanes(Py_ssize_t n) noexcept nogil:
+    return (n + LANES - 1) // LANES * LANES
 
 
-cdef inline bint is_ready(const Data* data) noexcept nogil:
-    # Whether the loops can read X where it is.
-    if data.x_single or data.center != NULL:
-        return False
-    return not is_narrow(data) or (
-        data.n_features == 1 and data.x_step == sizeof(double)
-    )
+cdef inline Py_ssize_t x_size(const Data* data) noexcept nogil:
+    return sizeof(float) if data.x_single else sizeof(double)
 
 
-cdef bint allocate(Block* block, const Data* data) noexcept nogil:
+cdef inline bint is_short(const Data* data) noexcept nogil:
+    return data.n_features <= SHORT_ROW
+
+
+cdef bint allocate(Work* work, const Data* data, bint moments) noexcept nogil:
     # One piece of memory for all that a pass needs; False when there is none.
-    cdef Py_ssize_t copied = 0 if is_ready(data) else data.n_features
+    cdef Py_ssize_t padded = whole_lanes(data.n_features)
     cdef Py_ssize_t rows = BLOCK_VALUES // data.n_features
-    rows = max(MIN_BLOCK_ROWS, min(MAX_BLOCK_ROWS, rows))
-    rows = min(rows, data.n_rows)
-    block.x_memory = <double*> malloc((copied + 4) * rows * sizeof(double))
-    if block.x_memory == NULL:
+    cdef Py_ssize_t least = MIN_BLOCK_ROWS, lanes
+    if moments:
+        rows = MOMENT_VALUES // padded
+        least = MIN_MOMENT_ROWS
+    rows = max(least, min(MAX_BLOCK_ROWS, rows // 4 * 4))
+    lanes = whole_lanes(rows)
+    work.moments = moments
+    work.padded = padded
+    work.max_rows = rows
+    work.copy_step = 1 if data.n_features == 1 else padded
+    if moments and padded % 64 == 0:  # rows 512 bytes apart share sets of the cache
+        work.copy_step += LANES
+    work.memory = <double*> calloc(
+        2 * padded + 2 * LANES + 4 * lanes + lanes * max(work.copy_step, LANES),
+        sizeof(double),
+    )
+    if work.memory == NULL:
         return False
-    block.max_rows = rows
-    block.y_memory = block.x_memory + copied * rows
-    block.z = block.y_memory + rows
-    block.loss = block.z + rows
-    block.slope = block.loss + rows
+    work.n_rows = 0
+    work.coef = work.memory
+    work.gradient = work.coef + padded
+    work.loss_sum = work.gradient + padded
+    work.slope_sum = work.loss_sum + LANES
+    work.z = work.slope_sum + LANES
+    work.slope = work.z + lanes
+    work.y_memory = work.slope + lanes
+    work.weight_memory = work.y_memory + lanes
+    work.x_memory = work.weight_memory + lanes
     return True
 
 
-cdef void load_values(
-    const x_value* first, const Data* data, Block* block
-) noexcept nogil:
-    # Copy rows into the block as doubles, centred and scaled where asked.
-    cdef Py_ssize_t i, j, d = data.n_features
-    cdef Py_ssize_t step = data.x_step // <Py_ssize_t> sizeof(x_value)
-    cdef double* to = block.x_memory
-    cdef const x_value* values
-    cdef double center, scale
-    if is_narrow(data):
-        block.step = block.max_rows
-        for j in range(d):
-            values = first + j
-            if data.center == NULL:
-                for i in range(block.n_rows):
-                    to[i] = values[i * step]
-            else:
-                center = data.center[j]
-                scale = data.scale[j]
-                for i in range(block.n_rows):
-                    to[i] = (values[i * step] - center) * scale
-            to += block.step
-    else:
-        block.step = d
-        for i in range(block.n_rows):
-            values = first + i * step
-            if data.center == NULL:
-                for j in range(d):
-                    to[j] = values[j]
-            else:
-                for j in range(d):
-                    to[j] = (values[j] - data.center[j]) * data.scale[j]
-            to += d
-    block.x = block.x_memory
-
-
-cdef void load_block(const Data* data, Py_ssize_t start, Block* block) noexcept nogil:
-    # Bring in the rows from `start` on: as many as a block holds.
-    cdef Py_ssize_t i
-    cdef const char* X = data.X + start * data.x_step
-    cdef const char* y = data.y + start * data.y_step
-    block.n_rows = min(block.max_rows, data.n_rows - start)
-    if is_ready(data):
-        block.x = <const double*> X
-        block.step = data.x_step // <Py_ssize_t> sizeof(double)
-    elif data.x_single:
-        load_values(<const float*> X, data, block)
-    else:
-        load_values(<const double*> X, data, block)
-    if not data.y_single and data.y_step == sizeof(double):
-        block.y = <const double*> y
-        return
-    block.y = block.y_memory
-    for i in range(block.n_rows):
-        if data.y_single:
-            block.y_memory[i] = (<const float*> (y + i * data.y_step))[0]
-        else:
-            block.y_memory[i] = (<const double*> (y + i * data.y_step))[0]
-
-
-cdef inline double fold(const double* part) noexcept nogil:
-    # The sum of eight partial sums.
-    return (
-        ((part[0] + part[4]) + (part[2] + part[6]))
-        + ((part[1] + part[5]) + (part[3] + part[7]))
+cdef bint in_place(const Data* data, Py_ssize_t start, const Work* work) noexcept nogil:
+    # Whether the loops can read the rows of a block in X: they read whole lanes, which
+    # may reach into the next rows but not into what lies beside or behind X.
+    cdef Py_ssize_t size = x_size(data)
+    cdef Py_ssize_t row = data.n_features * size
+    if data.center != NULL or work.moments or data.x_step % size != 0:
+        return False
+    if data.n_features == 1:
+        return data.x_step == size and work.n_rows % LANES == 0
+    if is_short(data) and work.n_rows % 4 != 0:
+        return False
+    if work.padded == data.n_features:
+        return True
+    return data.x_step == row and (
+        (start + work.n_rows - 1) * row + work.padded * size <= data.n_rows * row
     )
 
 
-cdef double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
-    # Sum of a[i] b[i] in eight partial sums.
-    cdef double[8] part
-    cdef double rest = 0.0
-    cdef Py_ssize_t i, k
-    for k in range(8):
-        part[k] = 0.0
-    for i in range(0, n - 7, 8):
-        for k in range(8):
-            part[k] += a[i + k] * b[i + k]
-    for i in range(n - n % 8, n):
-        rest += a[i] * b[i]
-    return fold(part) + rest
+cdef inline vec load_x(const x_value* source) noexcept nogil:
+    if x_value is float:
+        return load_single(source)
+    else:
+        return load(source)
 
 
-cdef double total(const double* a, Py_ssize_t n) noexcept nogil:
-    # Sum of a[i] in eight partial sums.
-    cdef double[8] part
-    cdef double rest = 0.0
-    cdef Py_ssize_t i, k
-    for k in range(8):
-        part[k] = 0.0
-    for i in range(0, n - 7, 8):
-        for k in range(8):
-            part[k] += a[i + k]
-    for i in range(n - n % 8, n):
-        rest += a[i]
-    return fold(part) + rest
+cdef void copy_rows(const x_value* row, const Data* data, Work* work) noexcept nogil:
+    # Copy rows as doubles, centred and scaled where asked, and zeros behind them.
+    cdef Py_ssize_t i, j, d = data.n_features
+    cdef Py_ssize_t rows = whole_lanes(work.n_rows)
+    cdef double* to = work.x_memory
+    cdef vec x
+    for i in range(work.n_rows):
+        j = 0
+        while j + WIDTH <= d:
+            x = load_x(row + j)
+            if data.center != NULL:
+                x = (x - load(data.center + j)) * load(data.scale + j)
+            store(to + j, x)
+            j += WIDTH
+        while j < d:
+            to[j] = row[j]
+            if data.center != NULL:
+                to[j] = (to[j] - data.center[j]) * data.scale[j]
+            j += 1
+        while j < work.copy_step:
+            to[j] = 0.0
+            j += 1
+        to += work.copy_step
+        row = <const x_value*> (<const char*> row + data.x_step)
+    memset(to, 0, (rows - work.n_rows) * work.copy_step * sizeof(double))
+    work.x = <const char*> work.x_memory
+    work.step = work.copy_step
+    work.single = False
 
 
-cdef void predict_rows(
-    const Block* block, const double* coef, double intercept, Py_ssize_t d
+cdef const double* load_column(
+    const char* first, Py_ssize_t step, bint single, const Work* work, double* memory
 ) noexcept nogil:
-    # z = x . coef + intercept of every row.
+    # Values of the rows of a block, in place if they fill whole lanes.
+    cdef Py_ssize_t i, n = work.n_rows, lanes = whole_lanes(work.n_rows)
+    if n == lanes and not single and step == sizeof(double):
+        return <const double*> first
+    if n == lanes and single and step == sizeof(float):
+        for i in range(lanes // WIDTH):
+            store(memory + i * WIDTH, load_single(<const float*> first + i * WIDTH))
+        return memory
+    for i in range(n):
+        if single:
+            memory[i] = (<const float*> (first + i * step))[0]
+        else:
+            memory[i] = (<const double*> (first + i * step))[0]
+    for i in range(n, lanes):
+        memory[i] = 0.0
+    return memory
+
+
+cdef void load_block(const Data* data, Py_ssize_t start, Work* work) noexcept nogil:
+    # Bring in the rows from `start` on: as many as a block holds.
+    cdef const char* X = data.X + start * data.x_step
+    cdef Py_ssize_t i
+    work.n_rows = min(work.max_rows, data.n_rows - start)
+    if in_place(data, start, work):
+        work.x = X
+        work.step = data.x_step // x_size(data)
+        work.single = data.x_single
+    elif data.x_single:
+        copy_rows(<const float*> X, data, work)
+    else:
+        copy_rows(<const double*> X, data, work)
+    work.y = load_column(
+        data.y + start * data.y_step, data.y_step, data.y_single, work, work.y_memory
+    )
+    if data.sample_weight != NULL:
+        work.weight = load_column(
+            <const char*> (data.sample_weight + start), sizeof(double), False,
+            work, work.weight_memory,
+        )
+    elif work.n_rows % LANES != 0:  # rows that are not there weigh nothing
+        for i in range(whole_lanes(work.n_rows)):
+            work.weight_memory[i] = 1.0 if i < work.n_rows else 0.0
+        work.weight = work.weight_memory
+    else:
+        work.weight = NULL
+
+
+cdef void predict_column(const x_value* x, const Work* work, double b) noexcept nogil:
+    # z = x coef + b of one feature.
+    cdef Py_ssize_t i
+    cdef vec coef = splat(work.coef[0]), intercept = splat(b)
+    for i in range(whole_lanes(work.n_rows) // WIDTH):
+        store(work.z + i * WIDTH, load_x(x + i * WIDTH) * coef + intercept)
+
+
+cdef void predict_four(const x_value* x, const Work* work, double b) noexcept nogil:
+    # z = x . coef + b, four rows at once as they share the reading of coef.
     cdef Py_ssize_t i, j
-    cdef const double* column
-    cdef double* z = block.z
-    if d > NARROW:
-        for i in range(block.n_rows):
-            z[i] = dot(block.x + i * block.step, coef, d) + intercept
-        return
-    for i in range(block.n_rows):
-        z[i] = block.x[i] * coef[0] + intercept
-    for j in range(1, d):
-        column = block.x + j * block.step
-        for i in range(block.n_rows):
-            z[i] += column[i] * coef[j]
+    cdef int k, r
+    cdef const x_value* row
+    cdef vec coef
+    cdef vec[4 * PARTS] part
+    for i in range(0, work.n_rows, 4):
+        row = x + i * work.step
+        for r in range(4):
+            part[r * PARTS] = first(b)
+            for k in range(1, PARTS):
+                part[r * PARTS + k] = splat(0.0)
+        j = 0
+        while j < work.padded:
+            for k in range(PARTS):
+                coef = load(work.coef + j)
+                for r in range(4):
+                    part[r * PARTS + k] += load_x(row + r * work.step + j) * coef
+                j += WIDTH
+        fold4(part, work.z + i)
 
 
-cdef void slope_rows(
-    int kind, const Block* block, const double* sample_weight
+cdef void predict_each(const x_value* x, const Work* work, double b) noexcept nogil:
+    # z = x . coef + b, row after row, in twice as many lanes.
+    cdef Py_ssize_t i, j
+    cdef int k
+    cdef vec[2 * PARTS] part
+    for i in range(work.n_rows):
+        for k in range(2 * PARTS):
+            part[k] = splat(0.0)
+        j = 0
+        while j + 2 * LANES <= work.padded:
+            for k in range(2 * PARTS):
+                part[k] += load_x(x + j) * load(work.coef + j)
+                j += WIDTH
+        if j < work.padded:
+            for k in range(PARTS):
+                part[k] += load_x(x + j) * load(work.coef + j)
+                j += WIDTH
+        for k in range(PARTS):
+            part[k] += part[PARTS + k]
+        work.z[i] = fold(part) + b
+        x += work.step
+
+
+cdef inline void keep(
+    const Work* work, Py_ssize_t i, vec loss, vec slope, vec* loss_sum, vec* slope_sum
 ) noexcept nogil:
-    # Loss and slope of every row, times its weight.
-    cdef Py_ssize_t i, n = block.n_rows
-    cdef const double* y = block.y
-    cdef const double* z = block.z
-    cdef double* loss = block.loss
-    cdef double* slope = block.slope
+    # Weigh loss and slope of some rows and add them up.
+    if work.weight != NULL:
+        loss = loss * load(work.weight + i)
+        slope = slope * load(work.weight + i)
+    store(work.slope + i, slope)
+    loss_sum[0] += loss
+    slope_sum[0] += slope
+
+
+cdef void slope_rows(int kind, const Work* work) noexcept nogil:
+    # Slope of every row, and the sums of loss and slope.
+    cdef Py_ssize_t i = 0, n = work.n_rows
+    cdef int k
+    cdef const double* z = work.z
+    cdef const double* y = work.y
+    cdef vec loss, slope
+    cdef vec[PARTS] losses, slopes
+    for k in range(PARTS):
+        losses[k] = load(work.loss_sum + k * WIDTH)
+        slopes[k] = load(work.slope_sum + k * WIDTH)
     if kind == SQUARED_ERROR:
-        for i in range(n):
-            loss[i] = squared_error(z[i], y[i])
-            slope[i] = squared_error_slope(z[i], y[i])
+        while i < n:
+            for k in range(PARTS):
+                loss = squared_error(load(z + i), load(y + i), &slope)
+                keep(work, i, loss, slope, &losses[k], &slopes[k])
+                i += WIDTH
     elif kind == HALF_SQUARED_ERROR:
-        for i in range(n):
-            loss[i] = half_squared_error(z[i], y[i])
-            slope[i] = half_squared_error_slope(z[i], y[i])
-    if sample_weight != NULL:
-        for i in range(n):
-            loss[i] *= sample_weight[i]
-            slope[i] *= sample_weight[i]
+        while i < n:
+            for k in range(PARTS):
+                loss = half_squared_error(load(z + i), load(y + i), &slope)
+                keep(work, i, loss, slope, &losses[k], &slopes[k])
+                i += WIDTH
+    elif kind == LOG_LOSS:
+        while i < n:
+            for k in range(PARTS):
+                loss = log_loss(load(z + i), load(y + i), &slope)
+                keep(work, i, loss, slope, &losses[k], &slopes[k])
+                i += WIDTH
+    for k in range(PARTS):
+        store(work.loss_sum + k * WIDTH, losses[k])
+        store(work.slope_sum + k * WIDTH, slopes[k])
 
 
-cdef void add_rows(const Block* block, Py_ssize_t d, double* gradient) noexcept nogil:
-    # gradient += sum of slope x, four rows at a time so that gradient is read less.
-    cdef Py_ssize_t i, j, n = block.n_rows
-    cdef const double* slope = block.slope
-    cdef const double* x0
-    cdef const double* x1
-    cdef const double* x2
-    cdef const double* x3
-    if d <= NARROW:
-        for j in range(d):
-            gradient[j] += dot(block.x + j * block.step, slope, n)
-        return
-    for i in range(0, n - 3, 4):
-        x0 = block.x + i * block.step
-        x1 = x0 + block.step
-        x2 = x1 + block.step
-        x3 = x2 + block.step
-        for j in range(d):
-            gradient[j] += (
-                (slope[i] * x0[j] + slope[i + 1] * x1[j])
-                + (slope[i + 2] * x2[j] + slope[i + 3] * x3[j])
-            )
-    for i in range(n - n % 4, n):
-        x0 = block.x + i * block.step
-        for j in range(d):
-            gradient[j] += slope[i] * x0[j]
+cdef void add_column(
+    const x_value* x, const double* factor, Py_ssize_t n_rows, double* lane_sum
+) noexcept nogil:
+    # lane_sum += factor x of one feature, lane by lane.
+    cdef Py_ssize_t i = 0
+    cdef int k
+    cdef vec[PARTS] part
+    for k in range(PARTS):
+        part[k] = load(lane_sum + k * WIDTH)
+    while i < n_rows:
+        for k in range(PARTS):
+            part[k] += load_x(x + i) * load(factor + i)
+            i += WIDTH
+    for k in range(PARTS):
+        store(lane_sum + k * WIDTH, part[k])
+
+
+cdef void add_rows(
+    const x_value* x, const double* factor, const Work* work, double* total
+) noexcept nogil:
+    # total += sum of factor x, some features at a time so that their sums stay in
+    # registers.
+    cdef Py_ssize_t i, j = 0
+    cdef int k
+    cdef const x_value* row
+    cdef vec scalar
+    cdef vec[8] wide
+    cdef vec[PARTS] part
+    while j + 8 * WIDTH <= work.padded:
+        for k in range(8):
+            wide[k] = splat(0.0)
+        row = x + j
+        for i in range(work.n_rows):
+            scalar = splat(factor[i])
+            for k in range(8):
+                wide[k] += scalar * load_x(row + k * WIDTH)
+            row += work.step
+        for k in range(8):
+            store(total + j, load(total + j) + wide[k])
+            j += WIDTH
+    while j < work.padded:
+        for k in range(PARTS):
+            part[k] = splat(0.0)
+        row = x + j
+        for i in range(work.n_rows):
+            scalar = splat(factor[i])
+            for k in range(PARTS):
+                part[k] += scalar * load_x(row + k * WIDTH)
+            row += work.step
+        for k in range(PARTS):
+            store(total + j, load(total + j) + part[k])
+            j += WIDTH
+
+
+cdef void add_features(
+    const x_value* x, const double* factor, const Data* data, const Work* work,
+    double* total,
+) noexcept nogil:
+    # total += sum of factor x; of one feature lane by lane.
+    if data.n_features == 1:
+        add_column(x, factor, work.n_rows, total)
+    else:
+        add_rows(x, factor, work, total)
+
+
+cdef void add_block(
+    int kind, const x_value* x, const Data* data, const Work* work, double b
+) noexcept nogil:
+    # The three loops over a block.
+    cdef Py_ssize_t i
+    if data.n_features == 1:
+        predict_column(x, work, b)
+    elif is_short(data):
+        predict_four(x, work, b)
+    else:
+        predict_each(x, work, b)
+    for i in range(work.n_rows, whole_lanes(work.n_rows)):
+        work.z[i] = 0.0  # weighs nothing, but inf would make NaN of it
+    slope_rows(kind, work)
+    add_features(x, work.slope, data, work, work.gradient)
+
+
+cdef double begin_pass(
+    const Data* data, Work* work, const double* params, bint fit_intercept
+) noexcept nogil:
+    # Zero the sums and take over the parameters; returns the intercept.
+    cdef Py_ssize_t d = data.n_features, j
+    memset(work.coef, 0, 2 * (work.padded + LANES) * sizeof(double))
+    for j in range(d):
+        work.coef[j] = params[j]
+    return params[d] if fit_intercept else 0.0
+
+
+cdef void end_features(
+    const Data* data, const double* total, double* result
+) noexcept nogil:
+    # result += a total of `add_features`.
+    cdef Py_ssize_t j
+    if data.n_features == 1:
+        result[0] += fold_lanes(total)
+    else:
+        for j in range(data.n_features):
+            result[j] += total[j]
 
 
 cdef double add_pass(
-    int kind, const Data* data, Block* block,
+    int kind, const Data* data, Work* work,
     const double* params, double* gradient, bint fit_intercept,
 ) noexcept nogil:
     # One pass over the data: adds to gradient, returns the sum of the losses.
-    cdef Py_ssize_t d = data.n_features, start = 0
-    cdef double loss_sum = 0.0
-    cdef double intercept = params[d] if fit_intercept else 0.0
-    cdef const double* weight = NULL
+    cdef Py_ssize_t start = 0
+    cdef double b = begin_pass(data, work, params, fit_intercept)
     while start < data.n_rows:
-        load_block(data, start, block)
+        if work.n_rows != data.n_rows:  # else all of them are here since the last pass
+            load_block(data, start, work)
+        if work.single:
+            add_block(kind, <const float*> work.x, data, work, b)
+        else:
+            add_block(kind, <const double*> work.x, data, work, b)
+        start += work.n_rows
+    end_features(data, work.gradient, gradient)
+    if fit_intercept:
+        gradient[data.n_features] += fold_lanes(work.slope_sum)
+    return fold_lanes(work.loss_sum)
+
+
+cdef void weigh_rows(const Work* work, double* left) noexcept nogil:
+    # left = weight x of every row of the block.
+    cdef Py_ssize_t i, j
+    cdef const double* x = <const double*> work.x
+    for i in range(whole_lanes(work.n_rows)):
+        for j in range(work.step):
+            left[i * work.step + j] = work.weight[i] * x[i * work.step + j]
+
+
+cdef void add_products(
+    const double* left, const Work* work, Py_ssize_t d, double* second
+) noexcept nogil:
+    # second += sum of left x' in tiles of 4 by 2 WIDTH, whose sums stay in registers;
+    # the tiles that touch the diagonal or lie below it.
+    cdef Py_ssize_t a = 0, j, i
+    cdef int k
+    cdef const double* x
+    cdef const double* factor
+    cdef double* to
+    cdef vec near, far, scalar
+    cdef vec[8] part
+    while a < d:
+        j = 0
+        while j < min(a + 4, d):
+            for k in range(8):
+                part[k] = splat(0.0)
+            x = <const double*> work.x + j
+            factor = left + a
+            for i in range(work.n_rows):
+                near = load(x)
+                far = load(x + WIDTH)
+                for k in range(4):
+                    scalar = splat(factor[k])
+                    part[2 * k] += scalar * near
+                    part[2 * k + 1] += scalar * far
+                x += work.step
+                factor += work.step
+            for k in range(4):
+                to = second + (a + k) * work.padded + j
+                store(to, load(to) + part[2 * k])
+                store(to + WIDTH, load(to + WIDTH) + part[2 * k + 1])
+            j += 2 * WIDTH
+        a += 4
+
+
+cdef double add_moment_pass(
+    int kind, const Data* data, Work* work, const double* params, bint fit_intercept,
+    double* left, double* first, double* second,
+) noexcept nogil:
+    # As `add_pass`, with first += sum of weight x and second += sum of weight x x'.
+    # The gradient stays in `work`.
+    cdef Py_ssize_t start = 0, i
+    cdef double b = begin_pass(data, work, params, fit_intercept)
+    cdef const double* x = work.x_memory
+    while start < data.n_rows:
+        load_block(data, start, work)
+        add_block(kind, x, data, work, b)
+        if work.weight == NULL:
+            for i in range(work.n_rows):
+                work.weight_memory[i] = 1.0
+            work.weight = work.weight_memory
+        add_features(x, work.weight, data, work, first)
         if data.sample_weight != NULL:
-            weight = data.sample_weight + start
-        predict_rows(block, params, intercept, d)
-        slope_rows(kind, block, weight)
-        add_rows(block, d, gradient)
-        if fit_intercept:
-            gradient[d] += total(block.slope, block.n_rows)
-        loss_sum += total(block.loss, block.n_rows)
-        start += block.n_rows
-    return loss_sum
+            weigh_rows(work, left)
+        if data.n_features == 1:
+            add_column(x, left, work.n_rows, second)
+        else:
+            add_products(left, work, data.n_features, second)
+        start += work.n_rows
+    return fold_lanes(work.loss_sum)
+
+
+cdef double fold_lanes(const double* lane_sum) noexcept nogil:
+    cdef int k
+    cdef vec[PARTS] part
+    for k in range(PARTS):
+        part[k] = load(lane_sum + k * WIDTH)
+    return fold(part)
 
 
 cdef double weight_sum(const Data* data) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double[LANES] part
     if data.sample_weight == NULL:
         return <double> data.n_rows
-    return total(data.sample_weight, data.n_rows)
+    memset(part, 0, sizeof(part))
+    for i in range(data.n_rows):
+        part[i % LANES] += data.sample_weight[i]
+    return fold_lanes(part)
 
 
 cdef double largest(const double* values, Py_ssize_t n) noexcept nogil:
@@ -321,6 +584,71 @@ cdef double update(
         if change > result or change != change:
             result = change
     return result
+
+
+cdef struct Quadratic:
+    # A quadratic function, see `descend_quadratic`, and what is known at a point.
+    Py_ssize_t n
+    double loss
+    const double* gradient
+    const double* hessian
+    const double* center
+    const double* origin
+    double* moved  # distance from the origin
+    double* slope  # gradient at the point
+    double* size   # root of each second derivative
+
+
+cdef double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i = 0
+    cdef int k
+    cdef vec[PARTS] part
+    cdef double rest = 0.0
+    for k in range(PARTS):
+        part[k] = splat(0.0)
+    while i + LANES <= n:
+        for k in range(PARTS):
+            part[k] += load(a + i) * load(b + i)
+            i += WIDTH
+    while i < n:
+        rest += a[i] * b[i]
+        i += 1
+    return fold(part) + rest
+
+
+cdef bint evaluate(Quadratic* at, const double* params, double* loss) noexcept nogil:
+    # The function and its gradient at a point; False where rounding would show.
+    cdef Py_ssize_t j, n = at.n
+    cdef double linear, curved, terms, size = 0.0, bent = 0.0
+    for j in range(n):
+        at.moved[j] = params[j] - at.origin[j]
+    if at.center != NULL:
+        at.moved[n - 1] += dot(at.center, at.moved, n - 1)
+    linear = dot(at.gradient, at.moved, n)
+    terms = fabs(at.loss)
+    for j in range(n):
+        curved = dot(at.hessian + j * n, at.moved, n)
+        bent += at.moved[j] * curved
+        at.slope[j] = at.gradient[j] + curved
+        terms += fabs(at.gradient[j] * at.moved[j])
+        size += fabs(at.moved[j]) * at.size[j]
+    loss[0] = at.loss + (linear + 0.5 * bent)
+    if at.center != NULL:
+        for j in range(n - 1):
+            at.slope[j] += at.center[j] * at.slope[n - 1]
+    return not loss[0] < 1e-5 * (terms + size * size)
+
+
+cdef void add_triangle(
+    const double* lower, Py_ssize_t step, double[:, ::1] full
+) noexcept nogil:
+    # full += the symmetric matrix of which `lower` has the lower triangle.
+    cdef Py_ssize_t i, j
+    for i in range(full.shape[0]):
+        for j in range(i):
+            full[i, j] += lower[i * step + j]
+            full[j, i] += lower[i * step + j]
+        full[i, i] += lower[i * step + i]
 
 
 cdef Data describe(
@@ -372,6 +700,27 @@ cdef int known(int kind) except -1:
     return kind
 
 
+cdef int check_outputs(
+    Py_ssize_t n_steps, Py_ssize_t n_params, double[:, ::1] trace, double[:, ::1] path
+) except -1:
+    if trace.shape[0] != n_steps or trace.shape[1] != 3:
+        raise ValueError("trace must have shape (n_steps, 3)")
+    if path is not None and (path.shape[0] != n_steps or path.shape[1] != n_params):
+        raise ValueError("path must have shape (n_steps, n_params)")
+    return 0
+
+
+def cpu_level():
+    """Return the widest level of x86-64 that this processor and gdfast have in common.
+
+    Returns
+    -------
+    int
+        3 where there is AVX2, else 1.
+    """
+    return _simd.cpu_level()
+
+
 def add_gradient(
     int kind, const x_value[:, :] X, const y_value[:] y,
     const double[::1] sample_weight, const double[:, ::1] columns,
@@ -417,8 +766,8 @@ def add_gradient(
         If shapes disagree or `kind` is unknown. Values are not inspected: NaN in `X`
         or `y` gives NaN sums, which the caller tests once per pass.
     MemoryError
-        If there is no scratch memory: some 16 KiB and, where X cannot be read in
-        place, 32 KiB or four rows of doubles, whichever is more.
+        If there is no scratch memory: some 20 KiB or six rows of doubles, whichever is
+        more.
 
     Notes
     -----
@@ -436,18 +785,120 @@ def add_gradient(
     """
     cdef Data data = describe(X, y, sample_weight, columns)
     cdef bint fit_intercept = has_intercept(params.shape[0], data.n_features)
-    cdef Block block
+    cdef Work work
     cdef double loss_sum
     known(kind)
     if gradient.shape[0] != params.shape[0]:
         raise ValueError("gradient must have the shape of params")
-    if not allocate(&block, &data):
+    if not allocate(&work, &data, False):
         raise MemoryError()
     with nogil:
         loss_sum = add_pass(
-            kind, &data, &block, &params[0], &gradient[0], fit_intercept
+            kind, &data, &work, &params[0], &gradient[0], fit_intercept
         )
-        free(block.x_memory)
+        free(work.memory)
+    return loss_sum, weight_sum(&data)
+
+
+def add_moments(
+    int kind, const x_value[:, :] X, const y_value[:] y,
+    const double[::1] sample_weight, const double[:, ::1] columns,
+    const double[::1] params, double[::1] gradient,
+    double[::1] first, double[:, ::1] second,
+):
+    """Add the loss gradient and the moments of a chunk of examples to running sums.
+
+    Beside what `add_gradient` adds this adds, for rows x_i as `columns` gives them::
+
+        first   +=  sum_i  s_i x_i
+        second  +=  sum_i  s_i x_i x_i'
+
+    Parameters
+    ----------
+    kind, X, y, sample_weight, columns, params
+        As in `add_gradient`.
+    gradient : ndarray of float64, shape of `params`, changed
+        The running sum of gradients.
+    first : ndarray of float64, shape (n_features,), changed
+        The running sum of rows.
+    second : ndarray of float64, shape (n_features, n_features), changed
+        The running sum of products; symmetric if it was.
+
+    Returns
+    -------
+    loss_sum : float
+        Sum of s_i l(z_i, y_i).
+    weight_sum : float
+        Sum of s_i.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or `kind` is unknown. Values are not inspected.
+    MemoryError
+        If there is no scratch memory: that of `second`, and 32 to 64 rows of doubles.
+
+    Notes
+    -----
+    n_samples n_features (n_features + 6) operations and one reading of `X`. Every
+    product is summed in double, row after row within a block, block after block.
+    Releases the GIL; may be called from several threads with different sums.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> g, first, second = np.zeros(3), np.zeros(2), np.zeros((2, 2))
+    >>> add_moments(0, X, np.ones(2), None, None, np.zeros(3), g, first, second)
+    (2.0, 2.0)
+    >>> print(g, first, second)
+    [ -8. -12.  -4.] [4. 6.] [[10. 14.]
+     [14. 20.]]
+    """
+    cdef Data data = describe(X, y, sample_weight, columns)
+    cdef Py_ssize_t d = data.n_features, i, j
+    cdef bint fit_intercept = has_intercept(params.shape[0], d)
+    cdef Work work
+    cdef double* sums
+    cdef double* left
+    cdef double loss_sum
+    known(kind)
+    if gradient.shape[0] != params.shape[0]:
+        raise ValueError("gradient must have the shape of params")
+    if first.shape[0] != d:
+        raise ValueError("first must have one value for each column of X")
+    if second.shape[0] != d or second.shape[1] != d:
+        raise ValueError("second must have shape (n_features, n_features)")
+    if not allocate(&work, &data, True):
+        raise MemoryError()
+    sums = <double*> calloc(work.padded * (work.padded + 1), sizeof(double))
+    left = work.x_memory
+    if data.sample_weight != NULL:
+        left = <double*> malloc(
+            whole_lanes(work.max_rows) * work.copy_step * sizeof(double)
+        )
+    if sums == NULL or left == NULL:
+        free(sums)
+        free(work.memory)
+        if data.sample_weight != NULL:
+            free(left)
+        raise MemoryError()
+    with nogil:
+        loss_sum = add_moment_pass(
+            kind, &data, &work, &params[0], fit_intercept,
+            left, sums, sums + work.padded,
+        )
+        end_features(&data, work.gradient, &gradient[0])
+        if fit_intercept:
+            gradient[d] += fold_lanes(work.slope_sum)
+        end_features(&data, sums, &first[0])
+        if d == 1:
+            end_features(&data, sums + work.padded, &second[0, 0])
+        else:
+            add_triangle(sums + work.padded, work.padded, second)
+        free(sums)
+        free(work.memory)
+        if data.sample_weight != NULL:
+            free(left)
     return loss_sum, weight_sum(&data)
 
 
@@ -537,17 +988,14 @@ def descend(
     cdef Data data = describe(X, y, sample_weight, columns)
     cdef Py_ssize_t n_params = params.shape[0], n_steps = rates.shape[0], t, j
     cdef bint fit_intercept = has_intercept(n_params, data.n_features)
-    cdef Block block
+    cdef Work work
     cdef double* gradient
     cdef double* at = &params[0]
     cdef double weights
     known(kind)
-    if trace.shape[0] != n_steps or trace.shape[1] != 3:
-        raise ValueError("trace must have shape (n_steps, 3)")
-    if path is not None and (path.shape[0] != n_steps or path.shape[1] != n_params):
-        raise ValueError("path must have shape (n_steps, n_params)")
+    check_outputs(n_steps, n_params, trace, path)
     gradient = <double*> malloc(n_params * sizeof(double))
-    if gradient == NULL or not allocate(&block, &data):
+    if gradient == NULL or not allocate(&work, &data, False):
         free(gradient)
         raise MemoryError()
     with nogil:
@@ -556,7 +1004,7 @@ def descend(
             for j in range(n_params):
                 gradient[j] = 0.0
             trace[t, 0] = add_pass(
-                kind, &data, &block, at, gradient, fit_intercept
+                kind, &data, &work, at, gradient, fit_intercept
             ) / weights
             for j in range(n_params):
                 gradient[j] /= weights
@@ -566,4 +1014,101 @@ def descend(
                     path[t, j] = at[j]
             trace[t, 2] = update(at, gradient, n_params, rates[t])
         free(gradient)
-        free(block.x_memory)
+        free(work.memory)
+
+
+def descend_quadratic(
+    double loss, const double[::1] gradient, const double[:, ::1] hessian,
+    const double[::1] center, const double[::1] origin, double[::1] params,
+    const double[::1] rates, double[:, ::1] trace, double[:, ::1] path,
+):
+    """Make steps of gradient descent on a quadratic function, until rounding shows.
+
+    The function of the parameters is, for their distance v from the origin with
+    ``center . v[:n_features]`` added to its last value::
+
+        loss + gradient . v + v' hessian v / 2
+
+    which is how the mean squared error depends on coefficients of columns x and an
+    intercept when its derivatives are those of columns x - center.
+
+    Parameters
+    ----------
+    loss : float
+        The function at the origin.
+    gradient : ndarray of float64, shape (n_params,)
+        Its gradient there.
+    hessian : ndarray of float64, shape (n_params, n_params)
+        Its second derivatives, symmetric.
+    center : ndarray of float64, shape (n_params - 1,), or None
+        Centres of the columns; None for columns that are taken as they are.
+    origin : ndarray of float64, shape (n_params,)
+        The parameters where `loss` and `gradient` belong.
+    params : ndarray of float64, shape (n_params,), changed
+        The parameters.
+    rates, trace, path
+        As in `descend`.
+
+    Returns
+    -------
+    n_steps : int
+        Steps made: all, or those before the first at which `loss` and what is added
+        to it cancel to a part in 1e5, so that rounding might show in the tenth digit.
+        Never 0 if `params` is `origin`.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    MemoryError
+        If there is no scratch memory: four times the size of `params`.
+
+    Notes
+    -----
+    2 n_params^2 operations a step. Releases the GIL.
+
+    Examples
+    --------
+    >>> params, trace = np.array([5.0]), np.empty((2, 3))
+    >>> descend_quadratic(
+    ...     25.0, np.array([10.0]), np.array([[2.0]]), None, params.copy(), params,
+    ...     np.array([0.1, 0.1]), trace, None,
+    ... )
+    2
+    >>> print(params, trace[:, 0])
+    [3.2] [25. 16.]
+    """
+    cdef Py_ssize_t n = params.shape[0], n_steps = rates.shape[0], t = 0, j
+    cdef double* memory
+    cdef Quadratic at
+    if gradient.shape[0] != n or origin.shape[0] != n or n == 0:
+        raise ValueError("gradient and origin must have the shape of params")
+    if hessian.shape[0] != n or hessian.shape[1] != n:
+        raise ValueError("hessian must have shape (n_params, n_params)")
+    if center is not None and center.shape[0] != n - 1:
+        raise ValueError("center must have one value less than params")
+    check_outputs(n_steps, n, trace, path)
+    memory = <double*> malloc(4 * n * sizeof(double))
+    if memory == NULL:
+        raise MemoryError()
+    at.n = n
+    at.loss = loss
+    at.gradient = &gradient[0]
+    at.hessian = &hessian[0, 0]
+    at.center = NULL if center is None or n == 1 else &center[0]
+    at.origin = &origin[0]
+    at.moved = memory
+    at.slope = memory + n
+    at.size = memory + 2 * n
+    with nogil:
+        for j in range(n):
+            at.size[j] = sqrt(fabs(hessian[j, j]))
+        while t < n_steps and evaluate(&at, &params[0], &trace[t, 0]):
+            trace[t, 1] = largest(at.slope, n)
+            if path is not None:
+                for j in range(n):
+                    path[t, j] = params[j]
+            trace[t, 2] = update(&params[0], at.slope, n, rates[t])
+            t += 1
+        free(memory)
+    return t

@@ -25,8 +25,15 @@ def half_squared_error(z: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
     return residual**2 / 2, residual
 
 
+def log_loss(z: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the loss ``log(1 + exp(z)) - y z`` of every example and its slope in z."""
+    e = np.exp(-np.abs(z))
+    sigmoid = np.where(z < 0, e, 1.0) / (1 + e)
+    return np.maximum(z, 0) - y * z + np.log1p(e), sigmoid - y
+
+
 # In the order of the numbers in `_losses.pxd`.
-LOSSES = (squared_error, half_squared_error)
+LOSSES = (squared_error, half_squared_error, log_loss)
 
 
 def add_gradient(
@@ -58,6 +65,38 @@ def add_gradient(
     return float(loss @ weight), float(weight.sum())
 
 
+def add_moments(
+    kind: int,
+    X: Floats,
+    y: Floats,
+    sample_weight: Doubles | None,
+    columns: Doubles | None,
+    params: Doubles,
+    gradient: Doubles,
+    first: Doubles,
+    second: Doubles,
+) -> tuple[float, float]:
+    """Add the loss gradient and the moments of a chunk of examples to running sums.
+
+    See ``gdfast._kernel.add_moments``.
+    """
+    n, d = X.shape
+    check_shapes(kind, n, d, y, sample_weight, columns, params)
+    if gradient.shape != params.shape:
+        raise ValueError("gradient must have the shape of params")
+    if first.shape != (d,):
+        raise ValueError("first must have one value for each column of X")
+    if second.shape != (d, d):
+        raise ValueError("second must have shape (n_features, n_features)")
+    sums = add_gradient(kind, X, y, sample_weight, columns, params, gradient)
+    weight = np.ones(n) if sample_weight is None else sample_weight
+    if columns is not None:
+        X = (X - columns[0]) * columns[1]
+    first += weight @ X
+    second += (X * weight[:, None]).T @ X
+    return sums
+
+
 def apply_update(params: Doubles, gradient: Doubles, rate: float) -> float:
     """Take one step downhill, see ``gdfast._kernel.apply_update``."""
     if len(params) == 0 or gradient.shape != params.shape:
@@ -81,10 +120,7 @@ def descend(
     """Make ``len(rates)`` steps of gradient descent, see ``gdfast._kernel.descend``."""
     n, d = X.shape
     check_shapes(kind, n, d, y, sample_weight, columns, params)
-    if trace.shape != (len(rates), 3):
-        raise ValueError("trace must have shape (n_steps, 3)")
-    if path is not None and path.shape != (len(rates), len(params)):
-        raise ValueError("path must have shape (n_steps, n_params)")
+    check_outputs(len(rates), len(params), trace, path)
     for t, rate in enumerate(rates):
         gradient = np.zeros_like(params)
         loss_sum, weight_sum = add_gradient(
@@ -95,6 +131,53 @@ def descend(
             path[t] = params
         change = apply_update(params, gradient, rate)
         trace[t] = loss_sum / weight_sum, np.abs(gradient).max(), change
+
+
+def descend_quadratic(
+    loss: float,
+    gradient: Doubles,
+    hessian: Doubles,
+    center: Doubles | None,
+    origin: Doubles,
+    params: Doubles,
+    rates: Doubles,
+    trace: Doubles,
+    path: Doubles | None,
+) -> int:
+    """Make steps on a quadratic function, see ``gdfast._kernel.descend_quadratic``."""
+    n = len(params)
+    if n == 0 or gradient.shape != (n,) or origin.shape != (n,):
+        raise ValueError("gradient and origin must have the shape of params")
+    if hessian.shape != (n, n):
+        raise ValueError("hessian must have shape (n_params, n_params)")
+    if center is not None and center.shape != (n - 1,):
+        raise ValueError("center must have one value less than params")
+    check_outputs(len(rates), n, trace, path)
+    for t, rate in enumerate(rates):
+        moved = params - origin
+        if center is not None:
+            moved[-1] += center @ moved[:-1]
+        slope = gradient + hessian @ moved
+        value = loss + (gradient @ moved + moved @ hessian @ moved / 2)
+        if center is not None:
+            slope[:-1] += center * slope[-1]
+        size = np.abs(moved) @ np.sqrt(np.abs(hessian.diagonal()))
+        if value < 1e-5 * (abs(loss) + np.abs(gradient * moved).sum() + size**2):
+            return t
+        if path is not None:
+            path[t] = params
+        trace[t] = value, np.abs(slope).max(), apply_update(params, slope, rate)
+    return len(rates)
+
+
+def check_outputs(
+    n_steps: int, n_params: int, trace: Doubles, path: Doubles | None
+) -> None:
+    """Raise the kernel's errors about what it writes to."""
+    if trace.shape != (n_steps, 3):
+        raise ValueError("trace must have shape (n_steps, 3)")
+    if path is not None and path.shape != (n_steps, n_params):
+        raise ValueError("path must have shape (n_steps, n_params)")
 
 
 def check_shapes(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gdfast import _kernel
+from gdfast._backend import kernel
 from gdfast._typing import Doubles
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
@@ -201,7 +201,7 @@ def take_steps(
     path = np.empty((n_steps, len(params))) if keep_path else None
     if examples.X.size <= CHUNK_VALUES:
         rates = np.full(n_steps, rate)
-        _kernel.descend(kind, *examples, params, rates, trace, path)
+        kernel.descend(kind, *examples, params, rates, trace, path)
         return trace, path
     for t in range(n_steps):
         totals = gradient_sum(kind, examples, params)
@@ -209,7 +209,7 @@ def take_steps(
         if path is not None:
             path[t] = params
         mean_gradient = totals.gradient / totals.weight_sum
-        trace[t, 2] = _kernel.apply_update(params, mean_gradient, rate)
+        trace[t, 2] = kernel.apply_update(params, mean_gradient, rate)
     return trace, path
 
 

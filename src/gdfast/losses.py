@@ -33,6 +33,7 @@ LOSSES = {
     for loss in (
         Loss(0, "squared_error", "(z - y)^2", 2.0),
         Loss(1, "half_squared_error", "(z - y)^2 / 2", 1.0),
+        Loss(2, "log_loss", "log(1 + exp(z)) - y z", 0.25),
     )
 }
 

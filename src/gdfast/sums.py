@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gdfast import _kernel
+from gdfast._backend import kernel
 from gdfast._typing import Doubles, Floats
 
 # Values of X in a chunk that Python sees: 8 MB, some milliseconds of work, so that a
@@ -110,7 +110,7 @@ def gradient_sum(kind: int, examples: Examples, params: Doubles) -> GradientSum:
     gradient = np.zeros(len(params))
     loss_sum = weight_sum = 0.0
     for chunk in examples.chunks():
-        loss, weight = _kernel.add_gradient(kind, *chunk, params, gradient)
+        loss, weight = kernel.add_gradient(kind, *chunk, params, gradient)
         loss_sum += loss
         weight_sum += weight
     return GradientSum(gradient, loss_sum, weight_sum)
