@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import os
 import warnings
 from dataclasses import dataclass, field, fields
@@ -142,6 +139,11 @@ class Fit:
         OSError
             If it cannot be written.
         """
+        # Only needed here and in `load`; keep the import of gdfast short.
+        import hashlib
+        import io
+        import json
+
         state = self.__getstate__()
         arrays = {"coef": state.pop("coef")}
         if self.history is not None:
@@ -233,6 +235,10 @@ def load(path: str | os.PathLike[str]) -> Fit:
         If it is no saved fit, is damaged, or has a format that this version does not
         know.
     """
+    import hashlib
+    import io
+    import json
+
     with open(path, "rb") as file:
         head = file.readline(len(MAGIC) + 65)
         content = file.read()
