@@ -132,11 +132,11 @@ class Monitor:
         if n_finite < len(rows):
             events.append((2 * (n_finite - known), Reason.DIVERGED))
         if not events:
-            self.recent = rows[-PACE_STEPS:]
+            self.recent = rows[-PACE_STEPS:].copy()  # a view would keep all of them
             return None
         moment, reason = min(events, key=lambda event: event[0])
         stop = Stop((moment + 1) // 2, reason)
-        self.recent = rows[: known + stop.n_steps][-PACE_STEPS:]
+        self.recent = rows[: known + stop.n_steps][-PACE_STEPS:].copy()
         return stop
 
     def check_end(self, end: Doubles) -> Stop | None:

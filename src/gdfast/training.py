@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from gdfast._validation import (
 from gdfast.curvature import largest_eigenvalue
 from gdfast.descent import Descent, RowCallback, descend, trace_row
 from gdfast.diagnosis import explain
-from gdfast.fit import DivergenceError, Fit
+from gdfast.fit import DivergenceError, Fit, settle
 from gdfast.history import History
 from gdfast.losses import Loss, check_loss
 from gdfast.progress import progress_bar
@@ -35,6 +36,10 @@ from gdfast.sums import Examples, GradientSum, column_scales, gradient_sum
 # The largest stable learning rate is reported when finding it costs at most this many
 # operations (some tens of microseconds), or a tenth of the run's.
 FREE_OPERATIONS = 1e5
+# The largest stable rate and why a run ended take longer to find than a small run.
+# When X and the way of the parameters are at most this many values, a fit keeps a copy
+# of the data and finds them when it is asked.
+KEPT_VALUES = 4096
 
 
 class Iteration(NamedTuple):
@@ -295,13 +300,14 @@ def train(
         raise_nonfinite(X=examples.X, y=examples.y)
         culprits = "coef_init, intercept_init, X or y" if start.any() else "X or y"
         raise ValueError(f"{culprits} has values too large to be squared")
+    small = examples.X.size + descent.n_iter * len(start) <= KEPT_VALUES
+    judged = _copy(examples) if small else examples
     diverged = descent.reason is Reason.DIVERGED
-    if max_stable is None and (
+    to_find = max_stable is None and (
         diverged
         or descent.stalled
         or _costs_little(examples, len(start), descent.n_iter)
-    ):
-        max_stable = _max_stable_rate(chosen, examples, fit_intercept)
+    )
     coef, intercept = units.model(descent.params)
     fit = Fit(
         coef=coef,
@@ -309,14 +315,20 @@ def train(
         loss=float(descent.losses[-1]),
         n_iter=descent.n_iter,
         converged=descent.reason.converged,
-        stop_reason=explain(descent, monitor, examples, rate, max_stable),
+        stop_reason=partial(explain, descent, monitor, judged),
         learning_rate=rate,
-        max_stable_learning_rate=max_stable,
+        max_stable_learning_rate=(
+            (lambda _: _max_stable_rate(chosen, judged, fit_intercept))
+            if to_find
+            else max_stable
+        ),
         history=_history(descent, units, feature_names) if history else None,
         feature_names=feature_names,
         loss_name=chosen.name,
         standardized=examples.columns is not None,
     )
+    if not small:
+        settle(fit)  # which lets the data go
     if diverged:
         raise DivergenceError(fit.stop_reason, fit)
     if descent.reason is Reason.MAX_ITER and any(tolerances):
@@ -439,6 +451,13 @@ def _examples(
     targets = check_y(y, len(features))
     weight = check_sample_weight(sample_weight, len(features))
     return Examples(features, targets, weight), feature_names
+
+
+def _copy(examples: Examples) -> Examples:
+    """Return examples that nobody else can change."""
+    X, y, weight, columns = examples
+    weight = None if weight is None else weight.copy()
+    return Examples(X.copy(), y.copy(), weight, columns)
 
 
 def _check_rate(learning_rate: object) -> float | None:
