@@ -99,7 +99,10 @@ class Units(NamedTuple):
             center, factor = self.columns
             intercept = intercept + float(center @ coef)
             coef = coef / factor
-        return np.append(coef, intercept) if self.fit_intercept else coef.copy()
+        params = np.empty(self.n_features + self.fit_intercept)
+        params[: self.n_features] = coef
+        params[self.n_features :] = intercept
+        return params
 
     def model(self, params: Doubles) -> tuple[Doubles, Doubles]:
         """Return the coefficients and intercepts of one or more parameter vectors.
@@ -117,7 +120,10 @@ class Units(NamedTuple):
             The caller's intercepts, 0 if none is fitted.
         """
         coef = params[..., : self.n_features].copy()
-        intercept = params[..., self.n_features :].sum(axis=-1)
+        if self.fit_intercept:
+            intercept = params[..., self.n_features].copy()
+        else:
+            intercept = np.zeros(params.shape[:-1])
         if self.columns is not None:
             center, factor = self.columns
             with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
@@ -281,7 +287,7 @@ def train(
             raise ValueError("X has values too small to be squared; scale its columns")
         rate = max_stable / 2 if max_stable < math.inf else 1.0
     zero = None
-    if start.any():
+    if np.count_nonzero(start):
         zero = trace_row(gradient_sum(chosen.kind, examples, np.zeros_like(start)))
     monitor = Monitor(tolerances, zero)
     with bar as progress:
@@ -560,8 +566,10 @@ def _totals(
 ) -> GradientSum:
     """Return the sums at a given model."""
     examples, _ = _examples(X, y, sample_weight)
-    values = check_coef(coef, examples.X.shape[1])
-    params = np.append(values, check_number(intercept, "intercept"))
+    n_features = examples.X.shape[1]
+    params = Units(None, n_features, fit_intercept=True).params(
+        check_coef(coef, n_features), check_number(intercept, "intercept")
+    )
     totals = gradient_sum(check_loss(loss).kind, examples, params)
     if not math.isfinite(totals.loss_sum):
         raise_nonfinite(X=examples.X, y=examples.y)
