@@ -57,7 +57,7 @@ def start(monkeypatch):
 
     def start(*argv, **options):
         process = subprocess.Popen(
-            [sys.executable, "-m", "gdfast.cli", *argv],
+            [sys.executable, "-m", "gdfast", *argv],
             stderr=options.pop("stderr", subprocess.PIPE),
             stdout=options.pop("stdout", subprocess.PIPE),
             text=True,
@@ -756,6 +756,14 @@ def test_ctrl_c_ends_a_long_run_with_a_line_and_leaves_no_file(start):
     assert time.monotonic() - asked < 2
     assert (process.returncode, out, err) == (130, "", "gdfast: interrupted\n")
     assert files() == ["pipe"]
+
+
+def test_ctrl_c_while_the_command_is_loaded_ends_it_with_a_line(start):
+    # The folder comes first on the path of `python -m`.
+    Path("numpy.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
+    process = start("--version")
+    assert process.communicate(timeout=60) == ("", "gdfast: interrupted\n")
+    assert process.returncode == 130
 
 
 @posix

@@ -2,12 +2,15 @@
 
 import copy
 import dataclasses
+import gc
 import hashlib
 import pickle
 import re
 import subprocess
 import sys
 import warnings
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gdfast
-from gdfast import DivergenceError, Fit, History
+from gdfast import DivergenceError, Fit, History, training
 from gdfast import fit as fit_module
 
 X = np.array([[1.0, 8.0], [2.0, 3.0], [4.0, 5.0], [7.0, 1.0], [5.0, 9.0]])
@@ -424,6 +427,76 @@ def test_long_inputs_are_predicted_in_pieces(rng):
     rows[70_001, 3] = np.nan
     with pytest.raises(ValueError, match=r"X .*\[70001, 3\]"):
         fit.predict(rows)
+
+
+# ---- what is found when it is first read ------------------------------------------
+
+LATE = ("stop_reason", "max_stable_learning_rate")
+
+
+@pytest.mark.parametrize("make", FITS.values(), ids=FITS)
+@pytest.mark.parametrize("first", [LATE, LATE[::-1]])
+def test_late_and_at_once_give_the_same(make, first, monkeypatch):
+    late = make()
+    found = {name: getattr(late, name) for name in first}
+    monkeypatch.setattr(training, "KEPT_VALUES", 0)
+    at_once = make()
+    assert not any(callable(value) for value in vars(at_once).values())
+    assert_same(late, at_once)
+    assert found == {name: getattr(at_once, name) for name in LATE}
+
+
+def test_what_the_caller_does_to_his_data_later_changes_nothing():
+    data, target, weight = X * [1, 50], Y.copy(), np.arange(5.0)
+    options = {"learning_rate": 1e-5, "max_iter": 3}
+    fit = gdfast.train(data, target, sample_weight=weight, **options)
+    assert all(callable(vars(fit)[name]) for name in LATE)  # else this tests nothing
+    data[:], target[:], weight[:] = 1e300, np.nan, -1
+    expected = gdfast.train(X * [1, 50], Y, sample_weight=np.arange(5.0), **options)
+    assert_same(fit, expected)
+    assert "standardize=True" in fit.stop_reason
+
+
+@pytest.mark.parametrize("n_rows", [5, 5000])
+@pytest.mark.parametrize("options", [{"learning_rate": 1e-3}, {}, {"gtol": 1e9}])
+def test_a_fit_does_not_keep_the_data(rng, n_rows, options):
+    data = rng.standard_normal((n_rows, 2))
+    arrays = [data, data[:, 0].copy(), np.ones(n_rows)]
+    fit = gdfast.train(*arrays[:2], sample_weight=arrays[2], max_iter=2, **options)
+    alive = [weakref.ref(array) for array in arrays]
+    del data, arrays
+    gc.collect()
+    assert [array() for array in alive] == [None] * 3
+    assert isinstance(fit.stop_reason, str)
+
+
+def test_the_copy_of_the_data_is_let_go_when_all_is_found():
+    fit = gdfast.train(X, Y, learning_rate=1e-5, max_iter=3)
+    kept = [weakref.ref(vars(fit)[name]) for name in LATE]
+    str(fit)
+    gc.collect()
+    assert [each() for each in kept] == [None, None]
+
+
+def test_an_interrupted_reading_can_be_repeated(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    fit = gdfast.train(X, Y, learning_rate=1e-5, max_iter=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "largest_eigenvalue", interrupt)
+        for name in LATE:
+            with pytest.raises(KeyboardInterrupt):
+                getattr(fit, name)
+    assert_same(fit, gdfast.train(X, Y, learning_rate=1e-5, max_iter=3))
+
+
+def test_many_threads_read_the_same():
+    for _ in range(50):
+        fit = gdfast.train(X, Y, learning_rate=1e-5, max_iter=3)
+        with ThreadPoolExecutor(8) as pool:
+            found = set(pool.map(lambda k: getattr(fit, LATE[k % 2]), range(16)))  # noqa: B023
+        assert found == {fit.stop_reason, fit.max_stable_learning_rate}
 
 
 # ---- looking at it ----------------------------------------------------------------

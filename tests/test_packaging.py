@@ -77,11 +77,61 @@ print(smallest + smallest, float("2.3e-308") / 2)
     assert run(code).split() == ["1e-323", "1.15e-308"]
 
 
+def imported_by(code: str, before: str = "pass") -> set[str]:
+    """Return the modules that some code imports beyond those of other code."""
+    code = f"import sys; {before}; known = set(sys.modules); {code}; "
+    return set(run(code + "print(*(set(sys.modules) - known))").split())
+
+
 def test_import_is_light():
     heavy = {"matplotlib", "tqdm", "sklearn", "scipy", "pandas", "polars", "argparse"}
-    code = "import numpy, sys; before = set(sys.modules); import gdfast; "
-    code += "print(*(set(sys.modules) - before))"
-    assert not heavy & set(run(code).split())
+    assert not heavy & imported_by("import gdfast", before="import numpy")
+    # Nor what only files need: to train takes little more than NumPy.
+    heavy |= {"csv", "difflib", "hashlib", "json", "gdfast.sources"}
+    heavy |= {"concurrent.futures", "logging", "gdfast.cli", "gdfast.plots"}
+    assert not heavy & imported_by("import gdfast; gdfast.train", "import numpy")
+
+
+def test_import_waits_for_the_first_use():
+    loaded = imported_by("import gdfast")
+    assert "numpy" not in loaded
+    assert {name for name in loaded if name.startswith("gdfast")} == {
+        "gdfast",
+        "gdfast._version",
+    }
+
+
+@pytest.mark.parametrize("name", gdfast.__all__)
+def test_every_public_name_can_be_the_first(name):
+    code = f"import gdfast; assert {name!r} in dir(gdfast); x = gdfast.{name}; "
+    code += f"from gdfast import {name} as y; assert x is y is vars(gdfast)[{name!r}]"
+    run(code)
+
+
+def test_all_public_names_come_with_a_star():
+    code = "from gdfast import *; import gdfast; "
+    code += "print(*(name for name in gdfast.__all__ if name in globals()))"
+    assert run(code).split() == gdfast.__all__
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"'gdfast'.*'nothing'"):
+        gdfast.nothing  # noqa: B018
+
+
+@in_checkout
+def test_type_checkers_see_the_names_where_they_are():
+    tree = ast.parse((SOURCE / "__init__.py").read_text())
+    seen = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("gdfast.")
+        for alias in node.names
+    }
+    assert seen.pop("__version__") == "gdfast._version"
+    modules = {name: f"gdfast.{home}" for name, home in gdfast._MODULES.items()}
+    assert seen == modules
+    assert sorted([*modules, "__version__"]) == sorted(gdfast.__all__)
 
 
 def test_version_is_the_installed_one():

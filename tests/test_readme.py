@@ -35,7 +35,7 @@ def test_command(command, output, folder):
     program, *arguments = shlex.split(command)
     assert program == "gdfast"
     done = subprocess.run(
-        [sys.executable, "-m", "gdfast.cli", *arguments],
+        [sys.executable, "-m", "gdfast", *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

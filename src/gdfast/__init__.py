@@ -1,12 +1,9 @@
 """Gradient descent for linear models, at the speed of memory."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from gdfast._version import __version__
-from gdfast.delimited import TableError
-from gdfast.fit import DivergenceError, Fit, load
-from gdfast.history import History
-from gdfast.sources import Table, example_data, read_table
-from gdfast.stopping import ConvergenceWarning
-from gdfast.training import Iteration, gradient, loss, train
 
 __all__ = [
     "ConvergenceWarning",
@@ -24,3 +21,41 @@ __all__ = [
     "read_table",
     "train",
 ]
+
+if TYPE_CHECKING:
+    from gdfast.delimited import TableError
+    from gdfast.fit import DivergenceError, Fit, load
+    from gdfast.history import History
+    from gdfast.sources import Table, example_data, read_table
+    from gdfast.stopping import ConvergenceWarning
+    from gdfast.training import Iteration, gradient, loss, train
+else:
+    # Imported when first asked for (PEP 562): what trains does not wait for what reads
+    # files, and the command answers Ctrl-C before NumPy is loaded.
+    _MODULES = {
+        "ConvergenceWarning": "stopping",
+        "DivergenceError": "fit",
+        "Fit": "fit",
+        "History": "history",
+        "Iteration": "training",
+        "Table": "sources",
+        "TableError": "delimited",
+        "example_data": "sources",
+        "gradient": "training",
+        "load": "fit",
+        "loss": "training",
+        "read_table": "sources",
+        "train": "training",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Import a public name."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value  # the next time it is found without asking here
+        return value
+
+    def __dir__() -> list[str]:
+        """Return the public names too that are not imported yet."""
+        return sorted({*globals(), *__all__})

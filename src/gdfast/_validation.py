@@ -212,7 +212,8 @@ def check_number(
     ValueError
         If it is not finite or out of range.
     """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+    # float and int are Real; an abstract class takes longer to be asked.
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (float, int, Real)):
         raise TypeError(f"{name} must be a number{note}, got {value!r}")
     number = _float(value, name)
     if not math.isfinite(number) or number < low or (open_low and number == low):
@@ -247,7 +248,7 @@ def check_int(value: object, name: str, *, low: int) -> int:
     ValueError
         If it is less than `low`.
     """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, Integral)):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
     if value < low:
         raise ValueError(f"{name} must be at least {low}, got {value!r}")
@@ -366,7 +367,7 @@ def _numbers(array: NDArray[Any], name: str) -> Floats:
     return result
 
 
-def _float(value: Real, name: str) -> float:
+def _float(value: Real | float, name: str) -> float:
     """Return a number as a float."""
     try:
         return float(value)

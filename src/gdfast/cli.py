@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 for success, 1 for bad data or a failed run, 130 after
-        Ctrl-C, 141 if the reader of the output has gone.
+        Exit status: 0 for success, 1 for bad data or a failed run, 141 if the
+        reader of the output has gone.
 
     Raises
     ------
@@ -58,9 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             status: int = arguments.run(arguments)
         print(end="", flush=True)
         return status
-    except KeyboardInterrupt:
-        print("gdfast: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # Python would try to write the rest at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -476,7 +473,3 @@ def _picture(text: str) -> str:
 
 def _suffix(path: str | os.PathLike[str]) -> str:
     return os.path.splitext(path)[1].lower()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

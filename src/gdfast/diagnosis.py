@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from gdfast._typing import Doubles
 from gdfast.descent import Descent
+from gdfast.fit import Fit
 from gdfast.stopping import Monitor, Reason
 from gdfast.sums import Examples
 
@@ -17,13 +17,7 @@ MINIMUM = 1e-6  # error of the parameters, in parts of their size, at a minimum
 SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
 
 
-def explain(
-    descent: Descent,
-    monitor: Monitor,
-    examples: Examples,
-    rate: float,
-    max_stable: float | None,
-) -> str:
+def explain(descent: Descent, monitor: Monitor, examples: Examples, fit: Fit) -> str:
     """Return why a run ended and, where it did not converge, what would help.
 
     Parameters
@@ -34,10 +28,9 @@ def explain(
         Its stopping rules and last steps.
     examples : Examples
         The data it was run on.
-    rate : float
-        Its learning rate.
-    max_stable : float or None
-        The largest stable one, if known; NaN when squares of X overflow.
+    fit : Fit
+        What came of it, with the learning rate and the largest stable one, which is
+        NaN when squares of X overflow.
 
     Returns
     -------
@@ -63,20 +56,17 @@ def explain(
         case Reason.CALLBACK:
             return f"Stopped by the callback {done}; {gradient}."
         case Reason.DIVERGED:
-            return _divergence(descent.losses, rate, max_stable, examples)
+            return _divergence(descent, examples, fit)
         case Reason.MAX_ITER:
-            return _unfinished(descent, monitor, examples, rate, max_stable)
+            return _unfinished(descent, monitor, examples, fit)
 
 
 def _unfinished(
-    descent: Descent,
-    monitor: Monitor,
-    examples: Examples,
-    rate: float,
-    max_stable: float | None,
+    descent: Descent, monitor: Monitor, examples: Examples, fit: Fit
 ) -> str:
     """Return how far a run was at max_iter, and what would have helped."""
     gtol = monitor.tolerances.gtol
+    rate, max_stable = fit.learning_rate, fit.max_stable_learning_rate
     before, after = descent.losses[-2:]
     parts = [
         f"Stopped at max_iter after {_count(descent.n_iter, 'iteration')}; the largest "
@@ -106,10 +96,9 @@ def _unfinished(
     return " ".join(parts)
 
 
-def _divergence(
-    losses: Doubles, rate: float, max_stable: float | None, examples: Examples
-) -> str:
+def _divergence(descent: Descent, examples: Examples, fit: Fit) -> str:
     """Return iteration, learning rate, the largest stable one and what to do."""
+    losses, max_stable = descent.losses, fit.max_stable_learning_rate
     lowest = int(np.nanargmin(losses))
     seen = (
         f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} the "
@@ -119,7 +108,7 @@ def _divergence(
     if max_stable is None or math.isnan(max_stable):
         cause = "Values of X are too large to be squared: scale the columns."
     else:
-        cause = _too_large(rate, max_stable, examples)
+        cause = _too_large(fit.learning_rate, max_stable, examples)
     return f"{seen} {cause}"
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from numbers import Real
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
@@ -24,8 +22,31 @@ MAGIC = b"gdfast fit, sha256 "
 PREDICT_VALUES = 1 << 17  # of X in a piece: 1 MB, if it has to be widened to double
 SHOWN_COEFFICIENTS = 10
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, eq=False)
+
+class Late(Generic[T]):
+    """A field of a fit that may be given as a function of it, called when first read.
+
+    Then the value takes its place, and what the function held is let go.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, fit: Any, owner: type) -> T:
+        if fit is None:  # the class is asked for a default
+            raise AttributeError(self.name)
+        value = fit.__dict__[self.name]
+        if callable(value):
+            value = fit.__dict__[self.name] = value(fit)
+        return cast(T, value)
+
+    def __set__(self, fit: Any, value: T | Callable[[Any], T]) -> None:
+        fit.__dict__[self.name] = value
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Fit:
     """A linear model, and how it was found.
 
@@ -58,6 +79,13 @@ class Fit:
         Whether it was trained on standardised columns, to which the learning rates
         then belong.
 
+    Notes
+    -----
+    After a short run on few values, `stop_reason` and `max_stable_learning_rate` are
+    found when they are first read, as they are when the fit is printed, saved or
+    pickled; finding them takes longer than such a run. The fit keeps a copy of the data
+    until then, at most 4096 values of `X`.
+
     Examples
     --------
     >>> import gdfast
@@ -73,9 +101,9 @@ class Fit:
     loss: float
     n_iter: int
     converged: bool
-    stop_reason: str
+    stop_reason: Late[str] = Late()
     learning_rate: float
-    max_stable_learning_rate: float | None
+    max_stable_learning_rate: Late[float | None] = Late()
     history: History | None = field(repr=False)
     feature_names: tuple[str, ...] | None
     loss_name: str
@@ -142,6 +170,11 @@ class Fit:
         OSError
             If it cannot be written.
         """
+        # Only needed here and in `load`; keep the import of gdfast short.
+        import hashlib
+        import io
+        import json
+
         state = self.__getstate__()
         arrays = {"coef": state.pop("coef")}
         if self.history is not None:
@@ -184,6 +217,12 @@ class Fit:
         width = max(len(label) for label, _ in rows)
         lines = [f"{label.ljust(width)}  {value}" for label, value in rows]
         return "\n".join([*lines, self.stop_reason])
+
+
+def settle(fit: Fit) -> None:
+    """Find now what would be found when it is first read."""
+    for each in fields(fit):
+        getattr(fit, each.name)
 
 
 class DivergenceError(ArithmeticError):
@@ -233,6 +272,10 @@ def load(path: str | os.PathLike[str]) -> Fit:
         If it is no saved fit, is damaged, or has a format that this version does not
         know.
     """
+    import hashlib
+    import io
+    import json
+
     with open(path, "rb") as file:
         head = file.readline(len(MAGIC) + 65)
         content = file.read()

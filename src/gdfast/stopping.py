@@ -122,7 +122,8 @@ class Monitor:
         known = len(self.recent)
         rows = np.concatenate((self.recent, trace)) if known else trace
         finite = np.isfinite(rows[:, 0])
-        n_finite = len(rows) if finite.all() else int(finite.argmin())
+        lowest = int(finite.argmin())  # the first that is not, if any is not
+        n_finite = len(rows) if finite[lowest] else lowest
         # What is seen before update k happens at 2k, what is seen by it at 2k + 1.
         events = [
             (2 * int(flags[known:].argmax()) + by_update, reason)
@@ -132,11 +133,11 @@ class Monitor:
         if n_finite < len(rows):
             events.append((2 * (n_finite - known), Reason.DIVERGED))
         if not events:
-            self.recent = rows[-PACE_STEPS:]
+            self.recent = rows[-PACE_STEPS:].copy()  # a view would keep all of them
             return None
         moment, reason = min(events, key=lambda event: event[0])
         stop = Stop((moment + 1) // 2, reason)
-        self.recent = rows[: known + stop.n_steps][-PACE_STEPS:]
+        self.recent = rows[: known + stop.n_steps][-PACE_STEPS:].copy()
         return stop
 
     def check_end(self, end: Doubles) -> Stop | None:
@@ -183,20 +184,20 @@ class Monitor:
 
     def _rules(self, rows: Doubles) -> Iterator[tuple[Flags, int, Reason]]:
         """Yield each rule that is on: where it holds, if by the update, its name."""
-        loss, gradient, change = rows.T
         if len(rows) > GROWTH_STEPS:
-            yield self._grown(loss), 0, Reason.DIVERGED
+            yield self._grown(rows[:, 0]), 0, Reason.DIVERGED
         gtol, xtol, ftol = self.tolerances
         if gtol:
-            yield gradient < gtol, 0, Reason.GTOL
+            yield rows[:, 1] < gtol, 0, Reason.GTOL
         if ftol:
+            loss = rows[:, 0]
             still = np.zeros(len(rows), dtype=bool)
             change_of_loss = np.abs(np.diff(loss))
             still[1:] = change_of_loss < ftol * np.abs(loss[:-1])
             still[1:] |= change_of_loss == 0  # also at a loss of zero
             yield still, 0, Reason.FTOL
         if xtol:
-            yield change < xtol, 1, Reason.XTOL
+            yield rows[:, 2] < xtol, 1, Reason.XTOL
 
     def _grown(self, loss: Doubles) -> Flags:
         """Return where the loss has risen for long and by more than rounding."""

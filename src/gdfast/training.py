@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from gdfast._validation import (
 from gdfast.curvature import largest_eigenvalue
 from gdfast.descent import Descent, RowCallback, descend, trace_row
 from gdfast.diagnosis import explain
-from gdfast.fit import DivergenceError, Fit
+from gdfast.fit import DivergenceError, Fit, settle
 from gdfast.history import History
 from gdfast.losses import Loss, check_loss
 from gdfast.progress import progress_bar
@@ -35,6 +36,10 @@ from gdfast.sums import Examples, GradientSum, column_scales, gradient_sum
 # The largest stable learning rate is reported when finding it costs at most this many
 # operations (some tens of microseconds), or a tenth of the run's.
 FREE_OPERATIONS = 1e5
+# The largest stable rate and why a run ended take longer to find than a small run.
+# When X and the way of the parameters are at most this many values, a fit keeps a copy
+# of the data and finds them when it is asked.
+KEPT_VALUES = 4096
 
 
 class Iteration(NamedTuple):
@@ -94,7 +99,10 @@ class Units(NamedTuple):
             center, factor = self.columns
             intercept = intercept + float(center @ coef)
             coef = coef / factor
-        return np.append(coef, intercept) if self.fit_intercept else coef.copy()
+        params = np.empty(self.n_features + self.fit_intercept)
+        params[: self.n_features] = coef
+        params[self.n_features :] = intercept
+        return params
 
     def model(self, params: Doubles) -> tuple[Doubles, Doubles]:
         """Return the coefficients and intercepts of one or more parameter vectors.
@@ -112,7 +120,10 @@ class Units(NamedTuple):
             The caller's intercepts, 0 if none is fitted.
         """
         coef = params[..., : self.n_features].copy()
-        intercept = params[..., self.n_features :].sum(axis=-1)
+        if self.fit_intercept:
+            intercept = params[..., self.n_features].copy()
+        else:
+            intercept = np.zeros(params.shape[:-1])
         if self.columns is not None:
             center, factor = self.columns
             with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
@@ -276,7 +287,7 @@ def train(
             raise ValueError("X has values too small to be squared; scale its columns")
         rate = max_stable / 2 if max_stable < math.inf else 1.0
     zero = None
-    if start.any():
+    if np.count_nonzero(start):
         zero = trace_row(gradient_sum(chosen.kind, examples, np.zeros_like(start)))
     monitor = Monitor(tolerances, zero)
     with bar as progress:
@@ -295,13 +306,14 @@ def train(
         raise_nonfinite(X=examples.X, y=examples.y)
         culprits = "coef_init, intercept_init, X or y" if start.any() else "X or y"
         raise ValueError(f"{culprits} has values too large to be squared")
+    small = examples.X.size + descent.n_iter * len(start) <= KEPT_VALUES
+    judged = _copy(examples) if small else examples
     diverged = descent.reason is Reason.DIVERGED
-    if max_stable is None and (
+    to_find = max_stable is None and (
         diverged
         or descent.stalled
         or _costs_little(examples, len(start), descent.n_iter)
-    ):
-        max_stable = _max_stable_rate(chosen, examples, fit_intercept)
+    )
     coef, intercept = units.model(descent.params)
     fit = Fit(
         coef=coef,
@@ -309,14 +321,20 @@ def train(
         loss=float(descent.losses[-1]),
         n_iter=descent.n_iter,
         converged=descent.reason.converged,
-        stop_reason=explain(descent, monitor, examples, rate, max_stable),
+        stop_reason=partial(explain, descent, monitor, judged),
         learning_rate=rate,
-        max_stable_learning_rate=max_stable,
+        max_stable_learning_rate=(
+            (lambda _: _max_stable_rate(chosen, judged, fit_intercept))
+            if to_find
+            else max_stable
+        ),
         history=_history(descent, units, feature_names) if history else None,
         feature_names=feature_names,
         loss_name=chosen.name,
         standardized=examples.columns is not None,
     )
+    if not small:
+        settle(fit)  # which lets the data go
     if diverged:
         raise DivergenceError(fit.stop_reason, fit)
     if descent.reason is Reason.MAX_ITER and any(tolerances):
@@ -441,6 +459,13 @@ def _examples(
     return Examples(features, targets, weight), feature_names
 
 
+def _copy(examples: Examples) -> Examples:
+    """Return examples that nobody else can change."""
+    X, y, weight, columns = examples
+    weight = None if weight is None else weight.copy()
+    return Examples(X.copy(), y.copy(), weight, columns)
+
+
 def _check_rate(learning_rate: object) -> float | None:
     """Return the learning rate as a number, None for "auto"."""
     if isinstance(learning_rate, str) and learning_rate == "auto":
@@ -541,8 +566,10 @@ def _totals(
 ) -> GradientSum:
     """Return the sums at a given model."""
     examples, _ = _examples(X, y, sample_weight)
-    values = check_coef(coef, examples.X.shape[1])
-    params = np.append(values, check_number(intercept, "intercept"))
+    n_features = examples.X.shape[1]
+    params = Units(None, n_features, fit_intercept=True).params(
+        check_coef(coef, n_features), check_number(intercept, "intercept")
+    )
     totals = gradient_sum(check_loss(loss).kind, examples, params)
     if not math.isfinite(totals.loss_sum):
         raise_nonfinite(X=examples.X, y=examples.y)
