@@ -74,8 +74,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--max-bytes",
         type=float,
         default=1e8,
-        help="leave out data larger than this (default: %(default)g, about a minute; "
-        "1e9 for everything, 0 for the smallest of every case)",
+        help="leave out data larger than this (default: %(default)g, two minutes; "
+        "2e9 for everything, 0 for the smallest of every case)",
     )
 
 
