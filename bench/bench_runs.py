@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bench import from_page
+from bench.conftest import CALL_VALUES
 from bench.gdfast_loops import METHODS, method_of, train_by
 from bench.numpy_loops import numpy_descend
 
@@ -51,6 +52,8 @@ def test_run(way, n_steps, problem, benchmark, measure):
         return [*fit.coef, fit.intercept]
 
     run = by_numpy if way == "numpy" else by_train
-    params = measure(run, f"run of {n_steps} steps", way, X, y, n_steps)
+    repeats = max(1, CALL_VALUES // X.size)
+    case = f"run of {n_steps} steps"
+    params = measure(run, case, way, X, y, n_steps, repeats=repeats)
     expected = from_page.functions()["by_moments"](X, y, rate, n_steps)
     np.testing.assert_allclose(params, expected, 1e-9)

@@ -67,7 +67,9 @@ def roofline(result: Record) -> Figure:
         row[0].set_ylabel("GB/s of X and y")
     for ax in grid[-1]:
         ax.set_xlabel("features")
-    caption(figure, result, "One step on data of 64 MB and more, which come from memory.")
+    caption(
+        figure, result, "One step on data of 64 MB and more, which come from memory."
+    )
     return figure
 
 

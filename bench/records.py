@@ -63,18 +63,23 @@ def runs(records: list[Record]) -> dict[tuple[int, int], dict[str, list[Record]]
     return found
 
 
+def n_steps(record: Record) -> int:
+    """Return the steps of a whole run; a timed call may have made several of it."""
+    return int(record["case"].split()[2])
+
+
 def measured(records: list[Record]) -> Runs:
     """Return the times of the runs of one way."""
-    return {record["passes"]: record["seconds"] for record in records}
+    return {n_steps(r): n_steps(r) * per_pass(r) for r in records}
 
 
-def carried_on(times: Runs, n_steps: int) -> float:
+def carried_on(times: Runs, steps: int) -> float:
     """Return the time of a run; a longer one than was timed is on the line of the last.
 
     Every step goes through all of the data, so it costs as much as the one before.
     """
-    if n_steps in times:
-        return times[n_steps]
+    if steps in times:
+        return times[steps]
     few, many = sorted(times)[-2:]
     per_step = (times[many] - times[few]) / (many - few)
-    return times[many] + per_step * (n_steps - many)
+    return times[many] + per_step * (steps - many)

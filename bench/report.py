@@ -34,6 +34,7 @@ from records import (
     largest,
     load,
     measured,
+    n_steps,
     newest,
     per_pass,
     runs,
@@ -292,31 +293,18 @@ def runs_table(result: Record) -> str:
     for shape, ways in runs(result["cases"]).items():
         times = {way: measured(records) for way, records in ways.items()}
         for record in ways["gdfast"]:
-            n_steps = record["passes"]
-            by = {way: carried_on(times[way], n_steps) for way in times}
+            steps = n_steps(record)
+            by = {way: carried_on(times[way], steps) for way in times}
+            cells = {
+                way: time(by[way]) if steps in times[way] else f"~ {time(by[way])}"
+                for way in times
+            }
             best = min(by[way] for way in ("passes", "moments") if way in by)
-            lost = max(0.0, by["gdfast"] / best - 1)
-            rows.append(
-                [
-                    *(size(*shape), str(n_steps)),
-                    *(
-                        ("" if n_steps in times[way] else "~ ") + time(by[way])
-                        if way in by
-                        else ""
-                        for way in ("passes", "moments", "numpy")
-                    ),
-                    *(record["method"], f"{100 * lost:.0f} %"),
-                ]
-            )
-    heads = [
-        "A run of `train`",
-        "steps",
-        "passes",
-        "moments",
-        "NumPy",
-        "chosen",
-        "lost",
-    ]
+            lost = f"{100 * max(0.0, by['gdfast'] / best - 1):.0f} %"
+            row = [cells.get(way, "") for way in ("passes", "moments", "numpy")]
+            rows.append([size(*shape), str(steps), *row, record["method"], lost])
+    heads = ["A run of `train`", "steps", "passes", "moments", "NumPy"]
+    heads += ["chosen", "lost"]
     return markdown(heads, rows, 1) if rows else NOT_MEASURED
 
 
