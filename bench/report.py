@@ -327,7 +327,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("measure", help="write a file of results")
     command.add_argument("--runs", type=int, default=5, help="default: %(default)s")
-    command.add_argument("--max-bytes", default="1e9", help="as for the benchmarks")
+    command.add_argument("--max-bytes", default="2e9", help="as for the benchmarks")
     for name, help in (
         ("table", "print a file of results"),
         ("fill", "put it into README.md and the documents"),
