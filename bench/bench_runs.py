@@ -52,7 +52,7 @@ def test_run(way, n_steps, problem, benchmark, measure):
         return [*fit.coef, fit.intercept]
 
     run = by_numpy if way == "numpy" else by_train
-    repeats = max(1, CALL_VALUES // X.size)
+    repeats = max(1, CALL_VALUES // (X.size * min(n_steps, SCALED_FROM)))
     case = f"run of {n_steps} steps"
     params = measure(run, case, way, X, y, n_steps, repeats=repeats)
     expected = from_page.functions()["by_moments"](X, y, rate, n_steps)
