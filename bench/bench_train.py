@@ -6,21 +6,28 @@ import numpy as np
 import pytest
 
 import gdfast
+from bench.gdfast_loops import ALL_THREADS, THREADS, train_by
 from bench.numpy_loops import numpy_descend, tutorial_train
 from gdfast import _reference
 
-pytestmark = pytest.mark.benchmark(max_time=0.2, min_rounds=3)
+pytestmark = pytest.mark.benchmark(max_time=0.1, min_rounds=3)
 
-SIZES = ((10**3, 1), (10**5, 8), (10**6, 8), (10**5, 512), (10**7, 8))
-CALLS = 200  # of `train` in the time of one step, so that a slower one shows
+SIZES = {
+    "squared_error": ((10**3, 1), (10**5, 8), (10**6, 8), (10**5, 512), (10**7, 8))
+}
+RUNS = 20  # of gdfast on the pizza data in a timed call, so that a slower one shows
+CALLS = 200  # of one step there
+CONTESTANTS = [f"gdfast-{n}" for n in THREADS]
+CONTESTANTS += [f"{name}-{n}" for name in ("twin", "numpy") for n in ALL_THREADS]
 
 
-@pytest.mark.parametrize("contestant", ["gdfast", "twin", "numpy"])
+@pytest.mark.parametrize("contestant", CONTESTANTS)
 def test_train(contestant, problem, benchmark, measure):
-    X, y, rates, *expected = problem
+    X, y, _, rates, *expected = problem
+    name, threads = contestant.split("-")
 
     def by_gdfast():
-        fit = gdfast.train(X, y, learning_rate=float(rates[0]), max_iter=len(rates))
+        fit = train_by("passes", X, y, float(rates[0]), len(rates), int(threads))
         return np.append(fit.coef, fit.intercept), fit.loss
 
     def by_twin():
@@ -38,8 +45,11 @@ def test_train(contestant, problem, benchmark, measure):
         residual = X @ params[:-1].astype(X.dtype) + X.dtype.type(params[-1]) - y
         return params, residual @ residual / len(X)
 
-    run = {"gdfast": by_gdfast, "twin": by_twin, "numpy": by_numpy}[contestant]
-    params, loss = measure(run, "train", contestant, X, y, len(rates) + 1)
+    run = {"gdfast": by_gdfast, "twin": by_twin, "numpy": by_numpy}[name]
+    repeats = problem.repeats if name == "gdfast" else 1
+    params, loss = measure(
+        run, "train", name, X, y, len(rates) + 1, int(threads), repeats
+    )
     benchmark.extra_info["loss"] = float(loss)
     np.testing.assert_allclose(params, expected[0], problem.rtol)
 
@@ -76,7 +86,15 @@ def by_tutorial_without_loss(x, y, n_steps):
 def test_pizza(run, pizza, benchmark, measure):
     x, y = pizza
     name = run.__name__.removeprefix("by_")
-    w, b = measure(lambda: run(x, y, 20_000), "pizza", name, x[:, None], y, 20_000)
+    w, b = measure(
+        lambda: run(x, y, 20_000),
+        "pizza",
+        name,
+        x[:, None],
+        y,
+        20_000,
+        repeats=RUNS if name == "gdfast" else 1,
+    )
     benchmark.extra_info["loss"] = gdfast.loss(x, y, w, b)
     np.testing.assert_allclose((w, b), (1.0811301700, 13.1722676564), rtol=1e-10)
 
@@ -85,12 +103,8 @@ def test_pizza(run, pizza, benchmark, measure):
 def test_one_step(run, pizza, benchmark, measure):
     x, y = pizza
     name = run.__name__.removeprefix("by_")
-
-    def often():
-        for _ in range(CALLS):
-            model = run(x, y, 1)
-        return model
-
-    w, b = measure(often, "one step", name, x[:, None], y, CALLS)
+    w, b = measure(
+        lambda: run(x, y, 1), "one step", name, x[:, None], y, 1, repeats=CALLS
+    )
     benchmark.extra_info["loss"] = gdfast.loss(x, y, w, b)
     np.testing.assert_allclose((w, b), by_tutorial(x, y, 1), rtol=1e-12)

@@ -1,9 +1,11 @@
-"""Measure, keep the figures, and show them as README.md does.
+"""Measure, keep the figures, and show them in README.md and in the documents.
 
 ``python bench/report.py measure`` runs the benchmarks several times and writes medians
 to ``bench/results/<version>-<machine>.json``: of the fastest calls of every run, as
-other work on the machine can only make a call slower. ``python bench/report.py table``
-prints such a file as Markdown, without a name the newest. Needs the extra ``bench``.
+other work on the machine can only make a call slower. The other commands show such a
+file, without a name the newest: ``table`` prints it as Markdown, ``fill`` puts its
+tables between their marks in `PAGES`, ``pictures`` draws it into ``docs/images``. Needs
+the extra ``bench``, and for the pictures ``plot``.
 """
 
 from __future__ import annotations
@@ -16,31 +18,65 @@ import re
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+from records import (
+    KEY,
+    RESULTS,
+    Record,
+    carried_on,
+    group,
+    largest,
+    load,
+    measured,
+    n_steps,
+    newest,
+    per_pass,
+    runs,
+    select,
+    size,
+)
 from threadpoolctl import threadpool_info
 
 import gdfast
 from gdfast import _kernel
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "bench" / "results"
-Record = dict[str, Any]
-KEY = ("case", "n_samples", "n_features", "dtype", "contestant", "threads", "passes")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "from-loop-to-kernel.md")
 SMALL = ("pizza", "one step")  # cases whose times are shown beside the ratios
+PIZZA_STEPS = 20_000
+SHOWN_VALUES = 100_000  # in the tables of other cases; less is for the pictures
 TITLES = {
     "step": "One step (loss, gradient, update)",
+    "log_loss step": "One step with log_loss",
     "train": "`train`, a step",
     "pizza": "`train`, 20 000 steps on the pizza data",
     "one step": "`train`, a call with one step on the pizza data",
+}
+NAMES = {
     "numpy": "NumPy",
+    "torch": "PyTorch",
     "twin": "NumPy twin",
     "tutorial": "tutorial's loop",
     "tutorial_without_loss": "the same without losses",
 }
+WALK = {
+    "by_examples": "a loop over the examples",
+    "by_arrays": "whole arrays",
+    "by_products": "products of matrices",
+    "by_blocks": "blocks of rows",
+    "kernel": "a compiled kernel",
+    "vectors": "vectors",
+    "threads": "threads",
+    "moments": "moments, a step of 1000",
+    "read": "reading alone",
+}
+NOT_MEASURED = "Not measured yet: `python bench/report.py measure`, then `fill`."
 
 
 def compiler() -> str:
@@ -63,6 +99,11 @@ def flags() -> str:
     return " ".join(eval(code, {"SLOW": False})["unix"])
 
 
+def installed(name: str) -> str | None:
+    """Return the version of a package, if there is one."""
+    return metadata.version(name).partition("+")[0] if find_spec(name) else None
+
+
 def describe_machine(info: Record) -> Record:
     """Return what of pytest-benchmark's description matters and names nobody."""
     [blas] = (pool for pool in threadpool_info() if pool["user_api"] == "blas")
@@ -72,6 +113,7 @@ def describe_machine(info: Record) -> Record:
         "system": platform.system(),
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "torch": installed("torch"),
         "blas": f"{blas['internal_api']} {blas['version']} {blas['architecture']}",
         "compiler": compiler(),
         "flags": flags(),
@@ -94,31 +136,39 @@ def run_once(max_bytes: str) -> tuple[Record, list[Record]]:
     return report["machine_info"], records
 
 
-def combine(runs: list[list[Record]]) -> list[Record]:
+def combine(results: list[list[Record]]) -> list[Record]:
     """Return the medians over runs; ratios are taken within a run before.
 
-    ``times_gdfast`` is the time of a contestant over that of gdfast on the same data.
+    ``times_gdfast`` is the time of a pass over that of gdfast on the same data, with as
+    many threads or the next fewer that it was measured with.
     """
-    for run in runs:
-        ours = {group(r): r["seconds"] for r in run if r["contestant"] == "gdfast"}
-        for record in run:
-            record["times_gdfast"] = record["seconds"] / ours[group(record)]
-    return [median_record(same) for same in zip(*runs, strict=True)]
+    for records in results:
+        ours = select(records, contestant="gdfast")
+        for record in records:
+            same = [r for r in ours if group(r) == group(record)]
+            if gdfast := with_threads(same, record["threads"]):
+                record["times_gdfast"] = per_pass(record) / per_pass(gdfast)
+    return [median_record(same) for same in zip(*results, strict=True)]
+
+
+def with_threads(records: list[Record], threads: int) -> Record | None:
+    """Return the record of the most threads up to some."""
+    fitting = [record for record in records if record["threads"] <= threads]
+    return max(fitting, key=lambda record: record["threads"], default=None)
 
 
 def median_record(same: tuple[Record, ...]) -> Record:
     """Return one record for those of several runs, with figures of four digits."""
-    record = {name: same[0][name] for name in KEY}
+    first = same[0]
+    record = {name: first[name] for name in KEY}
     for name in ("seconds", "gb_per_s", "times_gdfast"):
-        record[name] = float(f"{median(found[name] for found in same):.4g}")
-    if "loss" in same[0]:
-        record["loss"] = float(f"{same[0]['loss']:.10g}")
+        if name in first:
+            record[name] = float(f"{median(found[name] for found in same):.4g}")
+    if "loss" in first:
+        record["loss"] = float(f"{first['loss']:.10g}")
+    if "method" in first:
+        record["method"] = first["method"]
     return record
-
-
-def group(record: Record) -> tuple[Any, ...]:
-    """Return what contestants on the same data have in common."""
-    return tuple(record[name] for name in KEY[:4])
 
 
 def measure(runs: int, max_bytes: str) -> Path:
@@ -136,89 +186,170 @@ def measure(runs: int, max_bytes: str) -> Path:
     return path
 
 
-def time(record: Record) -> str:
-    """Return the time of one pass, or of the whole run on the pizza data."""
-    seconds = record["seconds"] / (1 if record["case"] == "pizza" else record["passes"])
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
+def time(seconds: float) -> str:
+    """Return a time of three digits."""
+    for unit, length in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {unit}"
     return f"{seconds / 1e-6:.3g} µs"
 
 
-def factor(times_gdfast: float) -> str:
+def shown_time(record: Record) -> str:
+    """Return the time of one pass, or of the whole run on the pizza data."""
+    return time(per_pass(record) * (PIZZA_STEPS if record["case"] == "pizza" else 1))
+
+
+def factor(ratio: float) -> str:
     """Return a ratio to read, of two digits or more."""
-    if times_gdfast >= 9.95:
-        return f"{times_gdfast:.0f}"
-    return f"{times_gdfast:#.2g}"
+    if ratio >= 9.95:
+        return f"{ratio:.0f}"
+    return f"{ratio:#.2g}"
 
 
-def title(record: Record) -> str:
-    """Return the head of a contestant's column."""
-    contestant: str = record["contestant"]
-    name = TITLES.get(contestant, contestant)
-    return f"{name}, {record['threads']} threads" if record["threads"] > 1 else name
+def markdown(heads: list[str], rows: list[list[str]], n_left: int) -> str:
+    """Return a table whose first columns are aligned to the left."""
+    rule = ["---"] * n_left + ["--:"] * (len(heads) - n_left)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [heads, rule, *rows])
 
 
 def case_table(case: str, records: list[Record]) -> str:
-    """Return the figures of one case as Markdown: a row for every set of data."""
-    groups: dict[tuple[Any, ...], dict[str, Record]] = {}
+    """Return the figures of one case: a row for every set of data and of threads."""
+    records = select(records, case=case)
+    gdfast = select(records, contestant="gdfast")
+    lines: dict[tuple[Any, ...], dict[str, Record]] = {}
     for record in records:
-        if record["case"] == case:
-            groups.setdefault(group(record), {})[title(record)] = record
-    names = list(next(iter(groups.values())))
+        line = lines.setdefault((group(record), record["threads"]), {})
+        line[record["contestant"]] = record
+    names = list(dict.fromkeys(record["contestant"] for record in records))
     others = [name for name in names if name not in ("gdfast", "read")]
-    reading = ["GB/s", "of reading"] if "read" in names else []
-    titles = [TITLES[case], "", "gdfast", *reading, *others]
-    lines = [titles, ["---", "---", *["--:"] * (len(titles) - 2)]]
-    for found in groups.values():
-        ours = found["gdfast"]
-        rows = f"{ours['n_samples']:,}".replace(",", " ")
-        line = [f"{rows} x {ours['n_features']}", ours["dtype"], time(ours)]
+    reading = "read" in names
+    threaded = any(record["threads"] > 1 for record in records)
+    heads = [TITLES[case], "", *["threads"] * threaded, "gdfast"]
+    heads += ["GB/s", "of reading"] * reading
+    heads += [NAMES.get(name, name) for name in others]
+    rows = []
+    for (same, threads), found in lines.items():
+        ours = with_threads([r for r in gdfast if group(r) == same], threads)
+        row = [size(*same[1:3]), same[3], *[str(threads)] * threaded, shown_time(ours)]
         if reading:
-            share = found["read"]["times_gdfast"]
-            line += [f"{ours['gb_per_s']:.1f}", f"{100 * share:.0f} %"]
+            read = found.get("read")
+            row.append(f"{ours['gb_per_s']:.1f}")
+            row.append(f"{100 * read['times_gdfast']:.0f} %" if read else "")
         for name in others:
-            times = factor(found[name]["times_gdfast"])
+            cell = factor(found[name]["times_gdfast"]) if name in found else ""
             small = case in SMALL
-            line.append(f"{time(found[name])} ({times})" if small else times)
-        lines.append(line)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            row.append(f"{shown_time(found[name])} ({cell})" if small else cell)
+        rows.append(row)
+    return markdown(heads, rows, 2)
 
 
-def table(path: Path) -> str:
-    """Return a file of results as Markdown."""
-    result = json.loads(path.read_text(encoding="utf-8"))
-    cases = dict.fromkeys(record["case"] for record in result["cases"])
-    source = (
-        "gdfast {version}, median of {runs} runs on {cpu} ({cores} cores, {system}); "
-        "Python {python}, NumPy {numpy} ({blas}), kernel by {compiler} with `{flags}`."
+def table(result: Record) -> str:
+    """Return the contestants' tables, and what they were measured on."""
+    shown = [
+        record
+        for record in result["cases"]
+        if record["case"] in SMALL
+        or record["n_samples"] * record["n_features"] >= SHOWN_VALUES
+    ]
+    cases = [case for case in TITLES if select(shown, case=case)]
+    return "\n\n".join([*(case_table(case, shown) for case in cases), source(result)])
+
+
+def source(result: Record) -> str:
+    """Return what was measured, and on which machine."""
+    machine = result["machine"]
+    torch = f" PyTorch {machine['torch']}," if machine.get("torch") else ""
+    return (
+        f"gdfast {result['version']}, median of {result['runs']} runs on "
+        f"{machine['cpu']} ({machine['cores']} cores, {machine['system']}); Python "
+        f"{machine['python']}, NumPy {machine['numpy']} ({machine['blas']}),{torch} "
+        f"kernel by {machine['compiler']} with `{machine['flags']}`."
     )
-    tables = [case_table(case, result["cases"]) for case in cases]
-    return "\n\n".join([*tables, source.format(**result | result["machine"])])
 
 
-def newest() -> Path:
-    """Return the results of the highest version."""
-    return max(
-        sorted(RESULTS.glob("*.json")),
-        key=lambda path: [int(n) for n in path.name.split("-")[0].split(".")],
-    )
+def walk_table(result: Record) -> str:
+    """Return the steps of the walk, each with the time that it saved."""
+    records = largest(select(result["cases"], case="walk"))
+    if not records:
+        return NOT_MEASURED
+    shape = size(records[0]["n_samples"], records[0]["n_features"])
+    heads = [f"A step on {shape}", "threads", "takes", "times the loop"]
+    heads += ["times the row above", "GB/s"]
+    first = above = per_pass(records[0])
+    rows = []
+    for record in records:
+        seconds, way = per_pass(record), record["contestant"]
+        row = [WALK[way], str(record["threads"]), time(seconds)]
+        row += ["" if way == "read" else factor(t / seconds) for t in (first, above)]
+        row.append("" if way == "moments" else f"{record['gb_per_s']:.2g}")
+        rows.append(row)
+        above = seconds
+    return f"{markdown(heads, rows, 1)}\n\n{source(result)}"
+
+
+def runs_table(result: Record) -> str:
+    """Return how long whole runs took by which method, and which was chosen."""
+    rows = []
+    for shape, ways in runs(result["cases"]).items():
+        times = {way: measured(records) for way, records in ways.items()}
+        for record in ways["gdfast"]:
+            steps = n_steps(record)
+            by = {way: carried_on(times[way], steps) for way in times}
+            cells = {
+                way: time(by[way]) if steps in times[way] else f"~ {time(by[way])}"
+                for way in times
+            }
+            best = min(by[way] for way in ("passes", "moments") if way in by)
+            lost = f"{100 * max(0.0, by['gdfast'] / best - 1):.0f} %"
+            row = [cells.get(way, "") for way in ("passes", "moments", "numpy")]
+            rows.append([size(*shape), str(steps), *row, record["method"], lost])
+    heads = ["A run of `train`", "steps", "passes", "moments", "NumPy"]
+    heads += ["chosen", "lost"]
+    return markdown(heads, rows, 1) if rows else NOT_MEASURED
+
+
+TABLES = {"contestants": table, "walk": walk_table, "runs": runs_table}
+
+
+def fill(page: str, result: Record) -> str:
+    """Return a page with the tables between their marks."""
+
+    def replace(found: re.Match[str]) -> str:
+        return f"{found[1]}\n\n{TABLES[found[2]](result)}\n\n{found[3]}"
+
+    marks = r"(<!-- table: (\w+) -->)\n.*?(<!-- end -->)"
+    return re.sub(marks, replace, page, flags=re.DOTALL)
 
 
 def main() -> None:
-    """Measure or print."""
+    """Measure or show."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("measure", help="write a file of results")
     command.add_argument("--runs", type=int, default=5, help="default: %(default)s")
-    command.add_argument("--max-bytes", default="1e9", help="as for the benchmarks")
-    command = commands.add_parser("table", help="print a file of results")
-    command.add_argument("file", type=Path, nargs="?", help="default: the newest")
+    command.add_argument("--max-bytes", default="2e9", help="as for the benchmarks")
+    for name, help in (
+        ("table", "print a file of results"),
+        ("fill", "put it into README.md and the documents"),
+        ("pictures", "draw it into docs/images"),
+    ):
+        command = commands.add_parser(name, help=help)
+        command.add_argument("file", type=Path, nargs="?", help="default: the newest")
     args = parser.parse_args()
     if args.command == "measure":
         print(measure(args.runs, args.max_bytes).relative_to(ROOT))
+        return
+    result = load(args.file or newest())
+    if args.command == "table":
+        print("\n\n".join(show(result) for show in TABLES.values()))
+    elif args.command == "fill":
+        for path in PAGES:
+            page = path.read_text(encoding="utf-8")
+            path.write_text(fill(page, result), encoding="utf-8")
     else:
-        print(table(args.file or newest()))
+        from pictures import draw_all  # matplotlib is no part of the extra
+
+        draw_all(result)
 
 
 if __name__ == "__main__":

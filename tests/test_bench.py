@@ -1,6 +1,6 @@
 """The benchmarks run, and what judges and prints their figures is right."""
 
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
@@ -14,16 +14,11 @@ if not (ROOT / "bench").is_dir():
     pytest.skip("needs the source tree", allow_module_level=True)
 
 
-def load(name):
-    """Import a script of the benchmarks."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"bench/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-compare = load("compare")
-report = load("report")
+with pytest.MonkeyPatch.context() as patch:  # as python bench/report.py finds them
+    patch.syspath_prepend(ROOT / "bench")
+    compare, records, report = map(
+        importlib.import_module, ("compare", "records", "report")
+    )
 
 
 def test_smallest_size_of_every_benchmark():
@@ -86,20 +81,45 @@ def test_comparison(base, head, status, line, monkeypatch, capsys):
     assert measured == [(name, "5") for name in ("base", "head", "head", "base")]
 
 
-def records(*seconds):
+def run(*seconds, threads=1):
     """Return a run of gdfast, NumPy and the plain reading that took some seconds."""
-    same = {"case": "step", "n_samples": 1000, "n_features": 8, "dtype": "float64"}
-    same |= {"threads": 1, "passes": 10, "gb_per_s": 4.0}
+    same = {"case": "step", "n_samples": 100_000, "n_features": 8, "dtype": "float64"}
+    same |= {"threads": threads, "passes": 10, "gb_per_s": 4.0}
     names = ("gdfast", "numpy", "read")
     return [
         same | {"contestant": name, "seconds": s}
         for name, s in zip(names, seconds, strict=True)
+        if s is not None
     ]
+
+
+def walk(**seconds):
+    """Return a run of the walk's ways that took some seconds, on two sizes of data."""
+    same = {"case": "walk", "n_features": 8, "dtype": "float64", "threads": 1}
+    return [
+        same
+        | {"n_samples": n, "contestant": way, "seconds": s, "passes": 1}
+        | {"gb_per_s": 4.0}
+        for n in (1000, 10**6)
+        for way, s in seconds.items()
+    ]
+
+
+def whole_run(way, n_steps, seconds, **more):
+    same = {"n_samples": 1000, "n_features": 32, "dtype": "float64", "threads": 1}
+    same |= {"case": f"run of {n_steps} steps", "contestant": way, "passes": n_steps}
+    return same | {"seconds": seconds, "gb_per_s": 4.0} | more
+
+
+def result(cases):
+    names = ("cpu", "system", "python", "numpy", "blas", "compiler", "flags")
+    machine = dict.fromkeys(names, "?") | {"cores": 2, "torch": None}
+    return {"version": "1.0", "machine": machine, "runs": 1, "cases": cases}
 
 
 def test_ratios_are_taken_within_a_run():
     # The second run met a machine three times as slow; its ratios are as good.
-    runs = [records(1.0, 2.0, 0.5), records(3.0, 6.0, 1.5), records(1.0, 4.0, 0.5)]
+    runs = [run(1.0, 2.0, 0.5), run(3.0, 6.0, 1.5), run(1.0, 4.0, 0.5)]
     gdfast, numpy, read = report.combine(runs)
     assert gdfast["seconds"] == 1.0
     assert numpy["seconds"] == 4.0
@@ -107,17 +127,73 @@ def test_ratios_are_taken_within_a_run():
     assert read["times_gdfast"] == 0.5
 
 
+def test_ratios_are_those_of_a_pass():
+    [gdfast, numpy, _] = cases = run(1.0, 2.0, 0.5)
+    gdfast["passes"] = 100
+    report.combine([cases])
+    assert numpy["times_gdfast"] == 20
+
+
+def test_ratios_are_taken_at_the_same_number_of_threads():
+    one, two = run(1.0, 2.0, 0.5), run(0.5, 1.5, 0.25, threads=2)
+    assert report.combine([one + two])[4]["times_gdfast"] == 3.0
+    alone = run(None, 1.5, 0.25, threads=2)  # gdfast has one thread only
+    assert report.combine([one + alone])[3]["times_gdfast"] == 1.5
+
+
 def test_table():
-    lines = report.case_table("step", report.combine([records(0.02, 0.5, 0.01)]))
-    assert lines.splitlines()[2] == ("| 1 000 x 8 | float64 | 2 ms | 4.0 | 50 % | 25 |")
+    cases = report.combine([run(0.02, 0.5, 0.01)])
+    assert report.case_table("step", cases).splitlines()[2:] == [
+        "| 100 000 x 8 | float64 | 2 ms | 4.0 | 50 % | 25 |"
+    ]
+    cases = report.combine([run(0.02, 0.5, 0.01) + run(0.01, 0.4, None, threads=2)])
+    assert report.case_table("step", cases).splitlines()[2:] == [
+        "| 100 000 x 8 | float64 | 1 | 2 ms | 4.0 | 50 % | 25 |",
+        "| 100 000 x 8 | float64 | 2 | 1 ms | 4.0 |  | 40 |",
+    ]
+
+
+def test_walk_table():
+    cases = walk(by_examples=2.0, by_arrays=0.4, kernel=0.002, moments=1e-6, read=1e-3)
+    assert report.walk_table(result(cases)).splitlines()[:7] == [
+        "| A step on 1 000 000 x 8 | threads | takes | times the loop "
+        "| times the row above | GB/s |",
+        "| --- | --: | --: | --: | --: | --: |",
+        "| a loop over the examples | 1 | 2 s | 1.0 | 1.0 | 4 |",
+        "| whole arrays | 1 | 400 ms | 5.0 | 5.0 | 4 |",
+        "| a compiled kernel | 1 | 2 ms | 1000 | 200 | 4 |",
+        "| moments, a step of 1000 | 1 | 1 µs | 2000000 | 2000 |  |",
+        "| reading alone | 1 | 1 ms |  |  | 4 |",
+    ]
+
+
+def test_table_of_runs_judges_the_choice():
+    cases = [
+        whole_run("passes", 2, 2.0),
+        whole_run("passes", 10, 6.0),
+        whole_run("moments", 100, 3.0),
+        whole_run("gdfast", 100, 51.0, method="passes"),
+    ]
+    assert report.runs_table(result(cases)).splitlines()[2:] == [
+        "| 1 000 x 32 | 100 | ~ 51 s | 3 s |  | passes | 1600 % |"
+    ]
+
+
+def test_longer_runs_are_carried_on_in_a_straight_line():
+    assert records.carried_on({2: 3.0, 10: 7.0}, 10) == 7.0
+    assert records.carried_on({2: 3.0, 10: 7.0}, 100) == 52.0
 
 
 @pytest.mark.parametrize(
-    ("case", "seconds", "text"),
-    [("step", 25.0, "2.5 s"), ("pizza", 0.0123, "12.3 ms"), ("step", 98e-5, "98 µs")],
+    ("seconds", "text"), [(2.5, "2.5 s"), (0.0123, "12.3 ms"), (98e-6, "98 µs")]
 )
-def test_times(case, seconds, text):
-    assert report.time({"case": case, "seconds": seconds, "passes": 10}) == text
+def test_times(seconds, text):
+    assert report.time(seconds) == text
+
+
+def test_pizza_is_timed_whole():
+    cases = {"case": "pizza", "passes": 40_000, "seconds": 0.02}
+    assert report.shown_time(cases) == "10 ms"
 
 
 @pytest.mark.parametrize(
@@ -127,17 +203,54 @@ def test_factor(ratio, text):
     assert report.factor(ratio) == text
 
 
+def test_tables_are_filled_between_their_marks():
+    page = "a\n<!-- table: walk -->\nold\n<!-- end -->\nb\n"
+    filled = report.fill(page, result([]))
+    assert filled == (
+        f"a\n<!-- table: walk -->\n\n{report.NOT_MEASURED}\n\n<!-- end -->\nb\n"
+    )
+    assert report.fill(filled, result([])) == filled
+
+
 @pytest.mark.parametrize(
     "path", sorted(report.RESULTS.glob("*.json")), ids=lambda path: path.name
 )
 def test_kept_results_name_nobody(path):
-    result = json.loads(path.read_text(encoding="utf-8"))
-    assert set(result) == {"version", "machine", "runs", "cases"}
-    assert set(result["machine"]) == {
-        *("cpu", "cores", "system", "python", "numpy", "blas", "compiler", "flags")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert set(found) == {"version", "machine", "runs", "cases"}
+    assert set(found["machine"]) | {"torch"} == {
+        *("cpu", "cores", "system", "python", "numpy", "torch"),
+        *("blas", "compiler", "flags"),
     }
 
 
-def test_readme_shows_kept_results():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert any(report.table(path) in readme for path in report.RESULTS.glob("*.json"))
+@pytest.mark.parametrize("page", report.PAGES, ids=lambda path: path.name)
+def test_pages_show_kept_results(page):
+    text = page.read_text(encoding="utf-8")
+    kept = map(records.load, report.RESULTS.glob("*.json"))
+    assert any(report.fill(text, result) == text for result in kept)
+    assert "<!-- table: " in text
+
+
+def test_pictures_are_drawn_from_results_alone(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    pictures = importlib.import_module("pictures")
+    monkeypatch.setattr(pictures, "IMAGES", tmp_path)
+    steps = report.combine([run(1e-3, 2e-3, 1e-3) + run(5e-4, 2e-3, 5e-4, threads=2)])
+    steps += [
+        record | {"n_samples": 10**7, "n_features": d}
+        for record in steps
+        for d in (8, 32)
+    ]
+    runs = [whole_run("gdfast", n, 1.0, method="moments") for n in (2, 10, 100, 1000)]
+    runs += [whole_run("numpy", n, n / 4) for n in (2, 10)]
+    pictures.draw_all(result(steps + runs))
+    assert {path.name for path in tmp_path.iterdir()} == {"roofline.png", "scaling.png"}
+
+
+def test_labels_are_spread_as_little_as_needed():
+    pytest.importorskip("matplotlib")
+    pictures = sys.modules["pictures"]
+    assert pictures.spread([0.0, 1.0], 0.5) == [0.0, 1.0]
+    assert pictures.spread([0.0, 0.0, 2.0], 1.0) == [-0.5, 0.5, 2.0]

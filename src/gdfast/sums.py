@@ -13,10 +13,18 @@ import numpy as np
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles, Floats
+from gdfast.threads import Team
 
-# Values of X in a chunk that Python sees: 8 MB, some milliseconds of work, so that a
-# temporary copy of one stays small and Ctrl-C is answered between two.
+# Values of X in a chunk that Python sees: 8 MB, a fraction of a millisecond of work, so
+# that a temporary copy of one stays small and Ctrl-C is answered between two.
 CHUNK_VALUES = 1 << 20
+# Rows at least of a chunk with sums of its own, which are as long as a row: all such
+# sums together then take less than a hundredth of X.
+MIN_CHUNK_ROWS = 256
+# Bytes that the second moments may take, or a part of X if that is more.
+MOMENT_BYTES = 1 << 22
+MOMENT_PART = 1 / 200
+MAX_MOMENT_PARTS = 16  # which have second moments of their own: work for some threads
 
 
 class Examples(NamedTuple):
@@ -39,8 +47,13 @@ class Examples(NamedTuple):
     sample_weight: Doubles | None = None
     columns: Doubles | None = None
 
-    def chunks(self) -> Iterator[Examples]:
+    def chunks(self, rows: int | None = None) -> Iterator[Examples]:
         """Yield the rows in order, some at a time, without copying them.
+
+        Parameters
+        ----------
+        rows : int or None
+            How many at a time; None for `CHUNK_VALUES` values of X.
 
         Yields
         ------
@@ -48,7 +61,8 @@ class Examples(NamedTuple):
             Views of some rows.
         """
         X, y, weight, columns = self
-        rows = max(1, CHUNK_VALUES // X.shape[1])
+        if rows is None:
+            rows = max(1, CHUNK_VALUES // X.shape[1])
         if len(X) <= rows:
             yield self
             return
@@ -90,8 +104,142 @@ class GradientSum(NamedTuple):
     weight_sum: float
 
 
-def gradient_sum(kind: int, examples: Examples, params: Doubles) -> GradientSum:
-    """Add up the loss and its gradient over all examples.
+class MomentSum(NamedTuple):
+    """What one pass adds up that makes all further ones needless for a square.
+
+    Parameters
+    ----------
+    totals : GradientSum
+        Sums of the loss and its gradient.
+    first : ndarray of float64, shape (n_features,)
+        Sum of weight times x.
+    second : ndarray of float64, shape (n_features, n_features)
+        Sum of weight times x x'.
+    """
+
+    totals: GradientSum
+    first: Doubles
+    second: Doubles
+
+
+class Summation:
+    """Adds up one loss over the same examples again and again.
+
+    Parameters
+    ----------
+    kind : int
+        Number of the loss.
+    examples : Examples
+        The rows.
+    team : Team
+        The threads to do it on.
+
+    Notes
+    -----
+    Chunks depend on the shape of X alone and their sums are merged in order: any
+    number of threads gives the same bits.
+    """
+
+    def __init__(self, kind: int, examples: Examples, team: Team) -> None:
+        self.kind = kind
+        self.examples = examples
+        self.team = team
+        n_samples, n_features = examples.X.shape
+        rows = n_samples
+        if examples.X.size > CHUNK_VALUES:
+            rows = max(MIN_CHUNK_ROWS, CHUNK_VALUES // n_features)
+        self._chunks = list(examples.chunks(rows))
+
+    def gradient(self, params: Doubles) -> GradientSum:
+        """Add up the loss and its gradient over all examples.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_features,) or (n_features + 1,)
+            Coefficients, then the intercept if there is one.
+
+        Returns
+        -------
+        GradientSum
+            The totals.
+        """
+        gradients = np.zeros((len(self._chunks), len(params)))
+        sums = np.empty((len(self._chunks), 2))
+
+        def add(k: int) -> None:
+            sums[k] = kernel.add_gradient(
+                self.kind, *self._chunks[k], params, gradients[k]
+            )
+
+        self.team.run(add, len(self._chunks))
+        return _merged(gradients, sums)
+
+    def moments(self, params: Doubles) -> MomentSum:
+        """Add up the loss, its gradient and the moments of all examples.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_features,) or (n_features + 1,)
+            Where the loss and the gradient are taken.
+
+        Returns
+        -------
+        MomentSum
+            The totals.
+        """
+        n_samples, n_features = self.examples.X.shape
+        n_parts = min(MAX_MOMENT_PARTS, moment_room(self.examples), len(self._chunks))
+        parts = list(self.examples.chunks(-(-n_samples // n_parts)))
+        gradients = np.zeros((len(parts), len(params)))
+        sums = np.zeros((len(parts), 2))
+        first = np.zeros((len(parts), n_features))
+        second = np.zeros((len(parts), n_features, n_features))
+        # Ctrl-C is answered between two pieces, which take some milliseconds.
+        rows = max(MIN_CHUNK_ROWS, 16 * CHUNK_VALUES // (n_features * (n_features + 16)))
+
+        def add(k: int) -> None:
+            for piece in parts[k].chunks(rows):
+                if self.team.stopped:
+                    return
+                sums[k] += kernel.add_moments(
+                    self.kind, *piece, params, gradients[k], first[k], second[k]
+                )
+
+        self.team.run(add, len(parts))
+        for more in second[1:]:
+            second[0] += more
+        return MomentSum(_merged(gradients, sums), first.sum(axis=0), second[0])
+
+
+def _merged(gradients: Doubles, sums: Doubles) -> GradientSum:
+    """Return the totals of chunks, added up in their order."""
+    if len(sums) == 1:
+        return GradientSum(gradients[0], *sums[0].tolist())
+    return GradientSum(gradients.sum(axis=0), *sums.sum(axis=0).tolist())
+
+
+def moment_room(examples: Examples) -> int:
+    """Return how many second moments of the examples may be kept.
+
+    Parameters
+    ----------
+    examples : Examples
+        The rows.
+
+    Returns
+    -------
+    int
+        0 if a single one is out of proportion to X.
+    """
+    n_features = examples.X.shape[1]
+    room = max(MOMENT_BYTES, int(MOMENT_PART * examples.X.nbytes))
+    return room // (8 * n_features * n_features)
+
+
+def gradient_sum(
+    kind: int, examples: Examples, params: Doubles, team: Team | None = None
+) -> GradientSum:
+    """Add up the loss and its gradient over all examples, once.
 
     Parameters
     ----------
@@ -101,19 +249,15 @@ def gradient_sum(kind: int, examples: Examples, params: Doubles) -> GradientSum:
         The rows.
     params : ndarray of float64, shape (n_features,) or (n_features + 1,)
         Coefficients, then the intercept if there is one.
+    team : Team or None
+        The threads to do it on; None for the calling one alone.
 
     Returns
     -------
     GradientSum
         The totals.
     """
-    gradient = np.zeros(len(params))
-    loss_sum = weight_sum = 0.0
-    for chunk in examples.chunks():
-        loss, weight = kernel.add_gradient(kind, *chunk, params, gradient)
-        loss_sum += loss
-        weight_sum += weight
-    return GradientSum(gradient, loss_sum, weight_sum)
+    return Summation(kind, examples, team or Team()).gradient(params)
 
 
 def column_scales(examples: Examples, center: bool) -> Doubles:

@@ -1,0 +1,113 @@
+"""The ways into gdfast that are measured: by thread, by kernel and by method.
+
+All of the benchmarks' knowledge of gdfast's insides is here. What a version does not
+have is left out, so that an older one can be measured with these files.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import gdfast
+from gdfast import _kernel
+from gdfast.losses import LOSSES
+
+Floats = NDArray[Any]
+Doubles = NDArray[np.float64]
+
+CORES = os.cpu_count() or 1
+ALL_THREADS = sorted({1, CORES})
+
+HAS_THREADS = "n_threads" in inspect.signature(gdfast.train).parameters
+HAS_MOMENTS = hasattr(gdfast.Fit, "method") or (
+    "method" in inspect.get_annotations(gdfast.Fit)
+)
+THREADS = ALL_THREADS if HAS_THREADS else [1]
+METHODS = ["passes", "moments"] if HAS_MOMENTS else ["passes"]
+# The kernel for any processor, and the one that gdfast takes on this processor.
+PORTABLE, WIDEST = _kernel, _kernel
+
+
+def gdfast_steps(
+    X: Floats,
+    y: Floats,
+    params: Doubles,
+    rates: Doubles,
+    losses: Doubles,
+    n_threads: int,
+    loss: str = "squared_error",
+    kernel: ModuleType = WIDEST,
+) -> None:
+    """Descend a mean loss in gdfast's loops alone, without the checks of `train`.
+
+    Parameters
+    ----------
+    X : ndarray of float32 or float64, shape (n_samples, n_features)
+        Features.
+    y : ndarray, dtype of `X`, shape (n_samples,)
+        Targets.
+    params : ndarray of float64, shape (n_features + 1,), changed
+        Coefficients, then the intercept.
+    rates : ndarray of float64, shape (n_steps,)
+        Learning rate of every step.
+    losses : ndarray of float64, shape (n_steps,), changed
+        Mean loss before every update.
+    n_threads : int
+        One of `THREADS`.
+    loss : str
+        Name of the loss.
+    kernel : module
+        `PORTABLE` or `WIDEST`.
+    """
+    if n_threads > 1:
+        raise NotImplementedError("gdfast_steps knows no threads yet")
+    trace = np.empty((len(rates), 3))
+    kind = LOSSES[loss].kind
+    kernel.descend(kind, X, y, None, None, params, rates, trace, None)
+    losses[:] = trace[:, 0]
+
+
+def train_by(
+    method: str | None,
+    X: Floats,
+    y: Floats,
+    rate: float,
+    n_steps: int,
+    n_threads: int = 1,
+) -> gdfast.Fit:
+    """Train by a method: "passes", "moments", or None for the one that `train` chooses.
+
+    Parameters
+    ----------
+    method : str or None
+        The method.
+    X, y
+        The data.
+    rate : float
+        Learning rate.
+    n_steps : int
+        How many steps.
+    n_threads : int
+        One of `THREADS`.
+
+    Returns
+    -------
+    Fit
+        The run.
+    """
+    options = {"n_threads": n_threads} if HAS_THREADS else {}
+    fit = gdfast.train(X, y, learning_rate=rate, max_iter=n_steps, **options)
+    if method not in (None, method_of(fit)):
+        raise NotImplementedError(f"train_by cannot force the method {method!r} yet")
+    return fit
+
+
+def method_of(fit: gdfast.Fit) -> str:
+    """Return the method of a run."""
+    return fit.method if HAS_MOMENTS else "passes"
