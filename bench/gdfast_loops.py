@@ -6,7 +6,7 @@ have is left out, so that an older one can be measured with these files.
 
 from __future__ import annotations
 
-import inspect
+import math
 import os
 from types import ModuleType
 from typing import Any
@@ -18,20 +18,22 @@ import gdfast
 from gdfast import _kernel
 from gdfast.losses import LOSSES
 
+try:
+    from gdfast import _backend, drivers
+    from gdfast.sums import Examples, Summation
+    from gdfast.threads import Team
+except ImportError:  # 0.1.0, which had one kernel, one thread and one method
+    _backend = None
+
 Floats = NDArray[Any]
 Doubles = NDArray[np.float64]
 
 CORES = os.cpu_count() or 1
 ALL_THREADS = sorted({1, CORES})
-
-HAS_THREADS = "n_threads" in inspect.signature(gdfast.train).parameters
-HAS_MOMENTS = hasattr(gdfast.Fit, "method") or (
-    "method" in inspect.get_annotations(gdfast.Fit)
-)
-THREADS = ALL_THREADS if HAS_THREADS else [1]
-METHODS = ["passes", "moments"] if HAS_MOMENTS else ["passes"]
+THREADS = ALL_THREADS if _backend else [1]
+METHODS = ["passes", "moments"] if _backend else ["passes"]
 # The kernel for any processor, and the one that gdfast takes on this processor.
-PORTABLE, WIDEST = _kernel, _kernel
+PORTABLE, WIDEST = _kernel, _backend.kernel if _backend else _kernel
 
 
 def gdfast_steps(
@@ -65,12 +67,18 @@ def gdfast_steps(
     kernel : module
         `PORTABLE` or `WIDEST`.
     """
-    if n_threads > 1:
-        raise NotImplementedError("gdfast_steps knows no threads yet")
-    trace = np.empty((len(rates), 3))
     kind = LOSSES[loss].kind
-    kernel.descend(kind, X, y, None, None, params, rates, trace, None)
-    losses[:] = trace[:, 0]
+    if n_threads == 1:
+        trace = np.empty((len(rates), 3))
+        kernel.descend(kind, X, y, None, None, params, rates, trace, None)
+        losses[:] = trace[:, 0]
+        return
+    with Team(n_threads) as team:
+        summation = Summation(kind, Examples(X, y), team)
+        for t, rate in enumerate(rates):
+            gradient, loss_sum, weight_sum = summation.gradient(params)
+            losses[t] = loss_sum / weight_sum
+            kernel.apply_update(params, gradient / weight_sum, rate)
 
 
 def train_by(
@@ -101,13 +109,19 @@ def train_by(
     Fit
         The run.
     """
-    options = {"n_threads": n_threads} if HAS_THREADS else {}
-    fit = gdfast.train(X, y, learning_rate=rate, max_iter=n_steps, **options)
-    if method not in (None, method_of(fit)):
-        raise NotImplementedError(f"train_by cannot force the method {method!r} yet")
-    return fit
+    if not _backend:
+        return gdfast.train(X, y, learning_rate=rate, max_iter=n_steps)
+    worth_it = drivers.WORTH_IT
+    try:
+        if method is not None:
+            drivers.WORTH_IT = -math.inf if method == "moments" else math.inf
+        return gdfast.train(
+            X, y, learning_rate=rate, max_iter=n_steps, n_threads=n_threads
+        )
+    finally:
+        drivers.WORTH_IT = worth_it
 
 
 def method_of(fit: gdfast.Fit) -> str:
     """Return the method of a run."""
-    return fit.method if HAS_MOMENTS else "passes"
+    return fit.method if _backend else "passes"

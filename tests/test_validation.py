@@ -1024,8 +1024,9 @@ LONG_RUNS = {
     ),
     "many rows": (
         "gdfast.train(tall, tall[:, 0], max_iter=10**6, learning_rate=1e-9,"
-        " standardize=True)"
+        " loss='log_loss', standardize=True)"
     ),
+    "moments": "gdfast.train(tall, tall[:, 0], max_iter=10**9, learning_rate=1e-9)",
     "the largest rate": (
         "[gdfast.train(wide, wide[:, 0], max_iter=1) for _ in range(10**6)]"
     ),

@@ -13,22 +13,26 @@ import numpy as np
 
 from gdfast._typing import Doubles
 from gdfast.losses import LOSSES
-from gdfast.sums import CHUNK_VALUES, Examples, gradient_sum
+from gdfast.sums import CHUNK_VALUES, Examples, Summation
 
 # Up to this many rows or columns M is added up and its eigenvalues are exact.
 MAX_EXACT = 512
 LANCZOS_STEPS = 40
 
 
-def largest_eigenvalue(examples: Examples, fit_intercept: bool) -> float:
-    """Return the largest eigenvalue of the mean of ``[x, 1] [x, 1]'``.
+def largest_eigenvalue(
+    summation: Summation, n_params: int, second_moment: Doubles | None = None
+) -> float:
+    """Return the largest eigenvalue of the mean M of ``[x, 1] [x, 1]'``.
 
     Parameters
     ----------
-    examples : Examples
-        The rows; the targets are not used.
-    fit_intercept : bool
-        Whether the 1 is there.
+    summation : Summation
+        Over the examples; the loss and the targets are not used.
+    n_params : int
+        Number of features, and one more for the 1 where it is there.
+    second_moment : ndarray of float64, shape (n_params, n_params), or None
+        M, if it is known.
 
     Returns
     -------
@@ -39,11 +43,11 @@ def largest_eigenvalue(examples: Examples, fit_intercept: bool) -> float:
     Notes
     -----
     Rounded up to 32 bits. Exact but for that where M or its twin in the space of the
-    rows, whichever is smaller, has at most 512 rows: it is added up at 2 n p min(n, p)
-    operations for p parameters. Beyond, that costs more than 40 Lanczos steps of one
-    pass each from a fixed random start; their result is never too large, and is below
-    half of the true value, where a rate of 1 / eigenvalue would stop being stable,
-    with a probability of less than 1.65 sqrt(p) exp(-55) [1]_.
+    rows, whichever is smaller, has at most 512 rows: it is added up at
+    n p min(n, p) operations for p parameters. Beyond, that costs more than 40 Lanczos
+    steps of one pass each from a fixed random start; their result is never too large,
+    and is below half of the true value, where a rate of 1 / eigenvalue would stop being
+    stable, with a probability of less than 1.65 sqrt(p) exp(-55) [1]_.
 
     References
     ----------
@@ -51,40 +55,51 @@ def largest_eigenvalue(examples: Examples, fit_intercept: bool) -> float:
        power and Lanczos algorithms with a random start", SIAM J. Matrix Anal. Appl.
        13(4), 1992, theorem 4.2.
     """
-    n_params = examples.X.shape[1] + fit_intercept
-    if min(len(examples.X), n_params) > MAX_EXACT:
-        return _rounded_up(_lanczos(examples, n_params))
-    moment = second_moment(examples, fit_intercept)
-    if not np.isfinite(moment).all():
-        return math.nan
-    return _rounded_up(max(0.0, float(np.linalg.eigvalsh(moment)[-1])))
+    n_samples = len(summation.examples.X)
+    if second_moment is None:
+        if min(n_samples, n_params) > MAX_EXACT:
+            return _rounded_up(_lanczos(summation, n_params))
+        second_moment = _smaller_moment(summation, n_params)
+    return _rounded_up(max(_largest_eigenvalue(second_moment), 0.0))
 
 
-def second_moment(examples: Examples, fit_intercept: bool) -> Doubles:
-    """Return the mean of ``[x, 1] [x, 1]'``, or a smaller matrix of its eigenvalues.
+def needs_moments(n_samples: int, n_params: int) -> bool:
+    """Whether `largest_eigenvalue` adds up the moments of the columns.
 
     Parameters
     ----------
-    examples : Examples
-        The rows.
-    fit_intercept : bool
-        Whether the 1 is there.
+    n_samples, n_params : int
+        Number of rows and of parameters.
 
     Returns
     -------
-    ndarray of float64, shape (n_params, n_params) or (n_samples, n_samples)
-        Whichever is smaller; the nonzero eigenvalues are the same.
+    bool
+        False where it works on the rows, or makes Lanczos steps.
     """
-    n_params = examples.X.shape[1] + fit_intercept
+    return n_params <= min(n_samples, MAX_EXACT)
+
+
+def _largest_eigenvalue(matrix: Doubles) -> float:
+    """Return the largest eigenvalue of a symmetric matrix; NaN if it is not finite."""
+    if len(matrix) > 2:
+        if not np.isfinite(matrix).all():
+            return math.nan
+        return float(np.linalg.eigvalsh(matrix)[-1])
+    # A small run should not wait for LAPACK.
+    a, b, c = float(matrix[0, 0]), float(matrix[0, -1]), float(matrix[-1, -1])
+    value = a if len(matrix) == 1 else (a + c) / 2 + math.hypot((a - c) / 2, b)
+    return value if math.isfinite(value) else math.nan
+
+
+def _smaller_moment(summation: Summation, n_params: int) -> Doubles:
+    """Return M, or a smaller matrix whose nonzero eigenvalues are the same."""
+    examples = summation.examples
+    if needs_moments(len(examples.X), n_params):
+        return summation.moments(np.zeros(n_params)).second_moment(n_params)
     weight = examples.sample_weight
     weight_sum = len(examples.X) if weight is None else weight.sum()
-    if len(examples.X) < n_params:
-        return _row_moment(examples, fit_intercept) / weight_sum
-    moment = np.zeros((n_params, n_params))
-    for chunk in examples.chunks():
-        rows = _rows(chunk, fit_intercept)
-        moment += rows.T @ rows
-    return moment / weight_sum
+    fit_intercept = n_params > examples.X.shape[1]
+    return _row_moment(examples, fit_intercept) / weight_sum
 
 
 def _row_moment(examples: Examples, fit_intercept: bool) -> Doubles:
@@ -104,7 +119,7 @@ def _row_moment(examples: Examples, fit_intercept: bool) -> Doubles:
 
 
 def _rounded_up(value: float) -> float:
-    """Return a value in 32 bits, not below it.
+    """Return a value in 32 bits, not below it by more than rounding.
 
     NumPy's linear algebra may give other last bits with another number of threads; a
     run must not.
@@ -112,26 +127,18 @@ def _rounded_up(value: float) -> float:
     if not 0 < value < math.inf:
         return value
     mantissa, exponent = math.frexp(value)
-    return math.ldexp(math.ceil(math.ldexp(mantissa, 32)), exponent - 32)
+    return math.ldexp(math.ceil(math.ldexp(mantissa, 32) - 2**-16), exponent - 32)
 
 
-def _rows(examples: Examples, fit_intercept: bool) -> Doubles:
-    """Return ``[x, 1]`` of every row, times the root of its weight."""
-    X = examples.features()
-    rows = np.ones((len(X), X.shape[1] + fit_intercept))
-    rows[:, : X.shape[1]] = X
-    if examples.sample_weight is not None:
-        rows *= np.sqrt(examples.sample_weight)[:, None]
-    return rows
-
-
-def _lanczos(examples: Examples, n_params: int) -> float:
+def _lanczos(summation: Summation, n_params: int) -> float:
     """Return the largest Ritz value of M after some steps with full reorthogonalising.
 
     The gradient of half the squared error with y = 0 is M times the parameters.
     """
     kind = LOSSES["half_squared_error"].kind
+    examples = summation.examples
     examples = examples._replace(y=np.broadcast_to(np.zeros(1), len(examples.X)))
+    summation = Summation(kind, examples, summation.team)
     steps = min(LANCZOS_STEPS, n_params)
     basis = np.zeros((steps, n_params))
     tridiagonal = np.zeros((steps, steps))
@@ -139,7 +146,7 @@ def _lanczos(examples: Examples, n_params: int) -> float:
     norm = np.linalg.norm(vector)
     for k in range(steps):
         basis[k] = vector / norm
-        gradient, _, weight_sum = gradient_sum(kind, examples, basis[k])
+        gradient, _, weight_sum = summation.gradient(basis[k])
         vector = gradient / weight_sum
         if not np.isfinite(vector).all():
             return math.nan

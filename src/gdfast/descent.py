@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gdfast._backend import kernel
 from gdfast._typing import Doubles
+from gdfast.drivers import Driver
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
-from gdfast.sums import CHUNK_VALUES, Examples, GradientSum, gradient_sum
+from gdfast.sums import CHUNK_VALUES
 
 # Steps made in one call are chosen to take about this long: then Python answers Ctrl-C,
 # moves the progress bar and looks at the stopping rules.
 SLICE_SECONDS = 0.05
-FIRST_SLICE_VALUES = 4_000_000  # a few milliseconds
+FIRST_SLICE_VALUES = 4_000_000  # a few milliseconds where every step reads them
 MAX_SLICE_STEPS = 1 << 16  # bounds what is run in vain after a rule has held
 
 # Called before every update with its number, the mean loss and the parameters;
@@ -59,8 +59,7 @@ class Descent(NamedTuple):
 
 
 def descend(
-    kind: int,
-    examples: Examples,
+    driver: Driver,
     params: Doubles,
     rate: float,
     max_iter: int,
@@ -74,10 +73,8 @@ def descend(
 
     Parameters
     ----------
-    kind : int
-        Number of the loss.
-    examples : Examples
-        The rows.
+    driver : Driver
+        Makes the steps.
     params : ndarray of float64, shape (n_params,)
         Where to start; not changed.
     rate : float
@@ -104,12 +101,14 @@ def descend(
     path: list[Doubles] = []
     n_iter = 0
     stop: Stop | None = None
-    slices = Slices(examples, len(params), keep_path, single=on_row is not None)
+    slices = Slices(
+        driver.values_per_step, len(params), keep_path, single=on_row is not None
+    )
     while stop is None and n_iter < max_iter:
         n_steps = min(slices.n_steps, max_iter - n_iter)
-        before = params.copy()
+        before, origin = params.copy(), driver.origin
         started = time.perf_counter()
-        trace, positions = take_steps(kind, examples, params, rate, n_steps, keep_path)
+        trace, positions = driver.take_steps(params, rate, n_steps, keep_path)
         slices.learn(n_steps, time.perf_counter() - started)
         stop = monitor.check(trace)
         seen = stop is None or stop.n_steps  # else the end shows this row
@@ -117,17 +116,15 @@ def descend(
             stop = Stop(0, Reason.CALLBACK)
         if stop is not None and stop.n_steps < n_steps:
             # Back to the start of the slice and forward to where the rule held.
-            params = before
-            trace, positions = take_steps(
-                kind, examples, params, rate, stop.n_steps, keep_path
-            )
+            params, driver.origin = before, origin
+            trace, positions = driver.take_steps(params, rate, stop.n_steps, keep_path)
         n_iter += len(trace)
         losses.append(trace[:, 0].copy())  # a view would keep all of the trace
         if positions is not None:
             path.append(positions)
         if progress is not None and len(trace):
             progress(n_iter, float(trace[-1, 0]))
-    end = trace_row(gradient_sum(kind, examples, params))
+    end = driver.row(params)
     loss = float(end[0])
     if stop is None:
         stop = monitor.check_end(end)
@@ -146,80 +143,13 @@ def descend(
     )
 
 
-def trace_row(totals: GradientSum) -> Doubles:
-    """Return the row of a trace that has no update.
-
-    Parameters
-    ----------
-    totals : GradientSum
-        Sums at the parameters of the row.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
-        Mean loss, max |gradient|, and inf for a change that is not there.
-    """
-    gradient, loss_sum, weight_sum = totals
-    gradient_max = np.abs(gradient).max() / weight_sum
-    return np.array([loss_sum / weight_sum, gradient_max, np.inf])
-
-
-def take_steps(
-    kind: int,
-    examples: Examples,
-    params: Doubles,
-    rate: float,
-    n_steps: int,
-    keep_path: bool,
-) -> tuple[Doubles, Doubles | None]:
-    """Make some steps, changing `params`.
-
-    Parameters
-    ----------
-    kind, examples, rate
-        As in `descend`.
-    params : ndarray of float64, shape (n_params,), changed
-        The parameters.
-    n_steps : int
-        How many steps.
-    keep_path : bool
-        Whether to keep the parameters before each.
-
-    Returns
-    -------
-    trace : ndarray of float64, shape (n_steps, 3)
-        Of every step, mean loss and max |gradient| before it, largest change by it.
-    path : ndarray of float64, shape (n_steps, n_params), or None
-        The parameters before every step.
-
-    Notes
-    -----
-    One call of the kernel where the data are small; chunk by chunk, so that Ctrl-C is
-    answered within a step, where they are not.
-    """
-    trace = np.empty((n_steps, 3))
-    path = np.empty((n_steps, len(params))) if keep_path else None
-    if examples.X.size <= CHUNK_VALUES:
-        rates = np.full(n_steps, rate)
-        kernel.descend(kind, *examples, params, rates, trace, path)
-        return trace, path
-    for t in range(n_steps):
-        totals = gradient_sum(kind, examples, params)
-        trace[t] = trace_row(totals)
-        if path is not None:
-            path[t] = params
-        mean_gradient = totals.gradient / totals.weight_sum
-        trace[t, 2] = kernel.apply_update(params, mean_gradient, rate)
-    return trace, path
-
-
 class Slices:
     """Chooses how many steps to make between two looks at the world.
 
     Parameters
     ----------
-    examples : Examples
-        The rows.
+    values_per_step : int
+        Values that a step reads.
     n_params : int
         Number of parameters.
     keep_path : bool
@@ -234,9 +164,9 @@ class Slices:
     """
 
     def __init__(
-        self, examples: Examples, n_params: int, keep_path: bool, single: bool
+        self, values_per_step: int, n_params: int, keep_path: bool, single: bool
     ) -> None:
-        work = examples.X.size + len(examples.X) + 64
+        work = values_per_step + 64
         self.most = 1 if single else MAX_SLICE_STEPS
         if keep_path:
             self.most = max(1, min(self.most, CHUNK_VALUES // n_params))

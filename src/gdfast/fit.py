@@ -78,6 +78,9 @@ class Fit:
     standardized : bool
         Whether it was trained on standardised columns, to which the learning rates
         then belong.
+    method : str
+        How the steps were made: "passes" over the data, or on their "moments", which
+        one pass adds up where that is faster (squared errors, many rows and steps).
 
     Notes
     -----
@@ -108,6 +111,7 @@ class Fit:
     feature_names: tuple[str, ...] | None
     loss_name: str
     standardized: bool
+    method: str
 
     def predict(self, X: object) -> Doubles:
         """Return the predictions ``X @ coef + intercept``.

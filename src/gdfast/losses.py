@@ -20,20 +20,23 @@ class Loss:
     max_curvature : float
         Largest second derivative in z. The gradient of the mean loss is Lipschitz with
         this times the largest eigenvalue of the mean of ``[x, 1] [x, 1]'``.
+    quadratic : bool
+        Whether the second derivative is this everywhere.
     """
 
     kind: int
     name: str
     formula: str
     max_curvature: float
+    quadratic: bool
 
 
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss(0, "squared_error", "(z - y)^2", 2.0),
-        Loss(1, "half_squared_error", "(z - y)^2 / 2", 1.0),
-        Loss(2, "log_loss", "log(1 + exp(z)) - y z", 0.25),
+        Loss(0, "squared_error", "(z - y)^2", 2.0, True),
+        Loss(1, "half_squared_error", "(z - y)^2 / 2", 1.0, True),
+        Loss(2, "log_loss", "log(1 + exp(z)) - y z", 0.25, False),
     )
 }
 

@@ -121,6 +121,28 @@ class MomentSum(NamedTuple):
     first: Doubles
     second: Doubles
 
+    def second_moment(self, n_params: int) -> Doubles:
+        """Return the mean of ``[x, 1] [x, 1]'``, or without the 1 of ``x x'``.
+
+        Parameters
+        ----------
+        n_params : int
+            The number of features, or one more.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_params, n_params)
+            Symmetric.
+        """
+        n_features = len(self.first)
+        moment = np.empty((n_params, n_params))
+        moment[:n_features, :n_features] = self.second
+        if n_params > n_features:
+            moment[-1, :-1] = moment[:-1, -1] = self.first
+            moment[-1, -1] = self.totals.weight_sum
+        moment /= self.totals.weight_sum
+        return moment
+
 
 class Summation:
     """Adds up one loss over the same examples again and again.
@@ -195,7 +217,9 @@ class Summation:
         first = np.zeros((len(parts), n_features))
         second = np.zeros((len(parts), n_features, n_features))
         # Ctrl-C is answered between two pieces, which take some milliseconds.
-        rows = max(MIN_CHUNK_ROWS, 16 * CHUNK_VALUES // (n_features * (n_features + 16)))
+        rows = max(
+            MIN_CHUNK_ROWS, 16 * CHUNK_VALUES // (n_features * (n_features + 16))
+        )
 
         def add(k: int) -> None:
             for piece in parts[k].chunks(rows):
@@ -233,31 +257,7 @@ def moment_room(examples: Examples) -> int:
     """
     n_features = examples.X.shape[1]
     room = max(MOMENT_BYTES, int(MOMENT_PART * examples.X.nbytes))
-    return room // (8 * n_features * n_features)
-
-
-def gradient_sum(
-    kind: int, examples: Examples, params: Doubles, team: Team | None = None
-) -> GradientSum:
-    """Add up the loss and its gradient over all examples, once.
-
-    Parameters
-    ----------
-    kind : int
-        Number of the loss.
-    examples : Examples
-        The rows.
-    params : ndarray of float64, shape (n_features,) or (n_features + 1,)
-        Coefficients, then the intercept if there is one.
-    team : Team or None
-        The threads to do it on; None for the calling one alone.
-
-    Returns
-    -------
-    GradientSum
-        The totals.
-    """
-    return Summation(kind, examples, team or Team()).gradient(params)
+    return int(room // (8 * n_features * n_features))
 
 
 def column_scales(examples: Examples, center: bool) -> Doubles:

@@ -23,15 +23,17 @@ from gdfast._validation import (
     check_y,
     raise_nonfinite,
 )
-from gdfast.curvature import largest_eigenvalue
-from gdfast.descent import Descent, RowCallback, descend, trace_row
+from gdfast.curvature import largest_eigenvalue, needs_moments
+from gdfast.descent import Descent, RowCallback, descend
 from gdfast.diagnosis import explain
+from gdfast.drivers import Driver, Moments, choose, trace_row
 from gdfast.fit import DivergenceError, Fit, settle
 from gdfast.history import History
 from gdfast.losses import Loss, check_loss
 from gdfast.progress import progress_bar
 from gdfast.stopping import ConvergenceWarning, Monitor, Reason, Tolerances
-from gdfast.sums import Examples, GradientSum, column_scales, gradient_sum
+from gdfast.sums import Examples, GradientSum, Summation, column_scales
+from gdfast.threads import Team
 
 # The largest stable learning rate is reported when finding it costs at most this many
 # operations (some tens of microseconds), or a tenth of the run's.
@@ -150,6 +152,7 @@ def train(
     standardize: bool = False,
     history: str | bool = "loss",
     callback: Callable[[Iteration], Any] | None = None,
+    n_threads: int | None = None,
     verbose: bool = False,
 ) -> Fit:
     """Train a linear model by full-batch gradient descent.
@@ -201,6 +204,10 @@ def train(
         Called as ``callback(iteration)`` before every update and at the end with a
         named tuple (iteration, loss, coef, intercept): the row of the history. It may
         raise `StopIteration` to end the run there.
+    n_threads : int or None
+        Largest number of threads, at least 1; None for as many as there are cores. Any
+        number gives the same bits. Threads are started only for data of more than a
+        million values, and none outlives the call.
     verbose : bool
         Show a progress bar on stderr from the first second on; needs tqdm.
 
@@ -272,28 +279,27 @@ def train(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
     bar = progress_bar(max_iter) if check_bool(verbose, "verbose") else nullcontext()
+    if n_threads is not None:
+        n_threads = check_int(n_threads, "n_threads", low=1)
     if check_bool(standardize, "standardize"):
         examples = _standardized(examples, fit_intercept)
     units = Units(examples.columns, examples.X.shape[1], fit_intercept)
     start = _start(units, coef_init, intercept_init)
 
     max_stable = None
-    if rate is None:
-        max_stable = _max_stable_rate(chosen, examples, fit_intercept)
-        if math.isnan(max_stable):
-            raise_nonfinite(X=examples.X)
-            raise ValueError("X has values too large to be squared; scale its columns")
-        if max_stable == math.inf and examples.X.any():
-            raise ValueError("X has values too small to be squared; scale its columns")
-        rate = max_stable / 2 if max_stable < math.inf else 1.0
-    zero = None
-    if np.count_nonzero(start):
-        zero = trace_row(gradient_sum(chosen.kind, examples, np.zeros_like(start)))
-    monitor = Monitor(tolerances, zero)
-    with bar as progress:
+    with Team(n_threads) as team, bar as progress:
+        summation = Summation(chosen.kind, examples, team)
+        moments_needed = rate is None and needs_moments(len(examples.X), len(start))
+        driver = choose(chosen, summation, start, max_iter, moments_needed)
+        if rate is None:
+            max_stable = _max_stable_rate(chosen, summation, driver, len(start))
+            rate = _safe_rate(max_stable, examples)
+        zero = None
+        if np.count_nonzero(start):
+            zero = trace_row(summation.gradient(np.zeros_like(start)))
+        monitor = Monitor(tolerances, zero)
         descent = descend(
-            chosen.kind,
-            examples,
+            driver,
             start,
             rate,
             max_iter,
@@ -309,6 +315,8 @@ def train(
     small = examples.X.size + descent.n_iter * len(start) <= KEPT_VALUES
     judged = _copy(examples) if small else examples
     diverged = descent.reason is Reason.DIVERGED
+    if max_stable is None and isinstance(driver, Moments):
+        max_stable = _max_stable_rate(chosen, summation, driver, len(start))
     to_find = max_stable is None and (
         diverged
         or descent.stalled
@@ -324,7 +332,7 @@ def train(
         stop_reason=partial(explain, descent, monitor, judged),
         learning_rate=rate,
         max_stable_learning_rate=(
-            (lambda _: _max_stable_rate(chosen, judged, fit_intercept))
+            partial(_find_max_stable_rate, chosen, judged, len(start), n_threads)
             if to_find
             else max_stable
         ),
@@ -332,6 +340,7 @@ def train(
         feature_names=feature_names,
         loss_name=chosen.name,
         standardized=examples.columns is not None,
+        method=driver.method,
     )
     if not small:
         settle(fit)  # which lets the data go
@@ -512,11 +521,36 @@ def _standardized(examples: Examples, fit_intercept: bool) -> Examples:
     return examples._replace(columns=columns)
 
 
-def _max_stable_rate(loss: Loss, examples: Examples, fit_intercept: bool) -> float:
+def _max_stable_rate(
+    loss: Loss, summation: Summation, driver: Driver | None, n_params: int
+) -> float:
     """Return 2 / the largest curvature; inf for flat, NaN for overflow."""
+    moment = driver.second_moment() if isinstance(driver, Moments) else None
     with np.errstate(over="ignore", invalid="ignore"):
-        curvature = loss.max_curvature * largest_eigenvalue(examples, fit_intercept)
+        eigenvalue = largest_eigenvalue(summation, n_params, moment)
+    curvature = loss.max_curvature * eigenvalue
     return 2 / curvature if curvature else math.inf
+
+
+def _find_max_stable_rate(
+    loss: Loss, examples: Examples, n_params: int, n_threads: int | None, fit: Fit
+) -> float:
+    """Return the same after the run, for a field of its fit."""
+    with Team(n_threads) as team:
+        summation = Summation(loss.kind, examples, team)
+        return _max_stable_rate(loss, summation, None, n_params)
+
+
+def _safe_rate(max_stable: float, examples: Examples) -> float:
+    """Return the learning rate that "auto" stands for."""
+    if math.isnan(max_stable):
+        raise_nonfinite(X=examples.X)
+        raise ValueError("X has values too large to be squared; scale its columns")
+    if max_stable == math.inf:
+        if examples.X.any():
+            raise ValueError("X has values too small to be squared; scale its columns")
+        return 1.0
+    return max_stable / 2
 
 
 def _costs_little(examples: Examples, n_params: int, n_iter: int) -> bool:
@@ -570,7 +604,8 @@ def _totals(
     params = Units(None, n_features, fit_intercept=True).params(
         check_coef(coef, n_features), check_number(intercept, "intercept")
     )
-    totals = gradient_sum(check_loss(loss).kind, examples, params)
+    with Team(None) as team:
+        totals = Summation(check_loss(loss).kind, examples, team).gradient(params)
     if not math.isfinite(totals.loss_sum):
         raise_nonfinite(X=examples.X, y=examples.y)
     return totals

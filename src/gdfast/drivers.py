@@ -1,0 +1,342 @@
+"""How steps are made: by passes over the examples, or on their moments.
+
+Both have the same meaning and the same three methods; `choose` takes the cheaper one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from gdfast._backend import kernel
+from gdfast._typing import Doubles
+from gdfast.losses import Loss
+from gdfast.sums import (
+    CHUNK_VALUES,
+    Examples,
+    GradientSum,
+    Summation,
+    moment_room,
+)
+
+CENTER_ROWS = 1024  # rows whose mean the columns are centred by
+# Costs in cycles, measured at 3 to 3.5 GHz and data from memory; see `saving`.
+PASS_ROW, PASS_VALUE = 4.0, 1.0
+MOMENT_ROW, MOMENT_VALUE, MOMENT_PRODUCT = 20.0, 3.0, 0.1
+STEP, STEP_PRODUCT = 150.0, 0.3
+WORTH_IT = 3e6  # cycles to save, a millisecond: small data are better read
+
+
+class Origin(NamedTuple):
+    """A point where loss and gradient are known from a pass over the data.
+
+    Parameters
+    ----------
+    params : ndarray of float64, shape (n_params,)
+        The point.
+    loss : float
+        Mean loss.
+    gradient : ndarray of float64, shape (n_params,)
+        Gradient of the mean loss, for centred columns.
+    """
+
+    params: Doubles
+    loss: float
+    gradient: Doubles
+
+
+def trace_row(totals: GradientSum) -> Doubles:
+    """Return the row of a trace that has no update.
+
+    Parameters
+    ----------
+    totals : GradientSum
+        Sums at the parameters of the row.
+
+    Returns
+    -------
+    ndarray of float64, shape (3,)
+        Mean loss, max |gradient|, and inf for a change that is not there.
+    """
+    gradient, loss_sum, weight_sum = totals
+    gradient_max = np.abs(gradient).max() / weight_sum
+    return np.array([loss_sum / weight_sum, gradient_max, np.inf])
+
+
+class Passes:
+    """Reads the examples once a step.
+
+    Parameters
+    ----------
+    summation : Summation
+        Of the loss over the examples.
+
+    Notes
+    -----
+    One call of the kernel for all steps where the data are small; chunk by chunk, so
+    that Ctrl-C is answered within a step, where they are not.
+    """
+
+    method = "passes"
+    origin: Origin | None = None  # nothing is remembered from step to step
+
+    def __init__(self, summation: Summation) -> None:
+        self.summation = summation
+
+    @property
+    def values_per_step(self) -> int:
+        """Values that a step reads."""
+        X = self.summation.examples.X
+        return X.size + len(X)
+
+    def take_steps(
+        self, params: Doubles, rate: float, n_steps: int, keep_path: bool
+    ) -> tuple[Doubles, Doubles | None]:
+        """Make some steps, changing `params`.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_params,), changed
+            The parameters.
+        rate : float
+            Learning rate.
+        n_steps : int
+            How many steps.
+        keep_path : bool
+            Whether to keep the parameters before each.
+
+        Returns
+        -------
+        trace : ndarray of float64, shape (n_steps, 3)
+            Of every step, mean loss and max |gradient| before it, largest change by it.
+        path : ndarray of float64, shape (n_steps, n_params), or None
+            The parameters before every step.
+        """
+        kind, examples = self.summation.kind, self.summation.examples
+        trace = np.empty((n_steps, 3))
+        path = np.empty((n_steps, len(params))) if keep_path else None
+        if examples.X.size <= CHUNK_VALUES:
+            rates = np.full(n_steps, rate)
+            kernel.descend(kind, *examples, params, rates, trace, path)
+            return trace, path
+        for t in range(n_steps):
+            totals = self.summation.gradient(params)
+            trace[t] = trace_row(totals)
+            if path is not None:
+                path[t] = params
+            mean_gradient = totals.gradient / totals.weight_sum
+            trace[t, 2] = kernel.apply_update(params, mean_gradient, rate)
+        return trace, path
+
+    def row(self, params: Doubles) -> Doubles:
+        """Return a row of the trace without an update.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_params,)
+            Where to take it.
+
+        Returns
+        -------
+        ndarray of float64, shape (3,)
+            Mean loss, max |gradient|, and inf for a change that is not there.
+        """
+        return trace_row(self.summation.gradient(params))
+
+
+class Moments:
+    """Knows a loss that is a square as what it is: a quadratic function of p numbers.
+
+    Parameters
+    ----------
+    loss : Loss
+        A loss whose second derivative is constant.
+    summation : Summation
+        Of the loss over the examples.
+    params : ndarray of float64, shape (n_params,)
+        Where the descent starts.
+
+    Attributes
+    ----------
+    origin : Origin
+        All that changes from step to step; put back, it makes the same steps again.
+
+    Notes
+    -----
+    One pass adds up the second moments of the columns, centred near their mean; a step
+    then costs 2 p^2 operations whatever the number of rows. The loss is known at an
+    origin, from a pass, and followed from there; where the two cancel, as they do when
+    a fit becomes nearly perfect, another pass makes the point at hand the origin.
+    """
+
+    method = "moments"
+
+    def __init__(self, loss: Loss, summation: Summation, params: Doubles) -> None:
+        examples = summation.examples
+        n_features = examples.X.shape[1]
+        self.center = None
+        if len(params) > n_features and examples.columns is None:
+            self.center = _near_mean(examples)
+            columns = np.array([self.center, np.ones(n_features)])
+            examples = examples._replace(columns=columns)
+        self._summation = Summation(summation.kind, examples, summation.team)
+        sums = self._summation.moments(self._centred(params))
+        self.origin: Origin | None = self._at(params, sums.totals)
+        self._second_moment = sums.second_moment(len(params))
+        self._hessian = loss.max_curvature * self._second_moment
+
+    @property
+    def values_per_step(self) -> int:
+        """Values that a step reads."""
+        return int(self._hessian.size)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no square overflowed."""
+        return bool(np.isfinite(self._hessian).all())
+
+    def take_steps(
+        self, params: Doubles, rate: float, n_steps: int, keep_path: bool
+    ) -> tuple[Doubles, Doubles | None]:
+        """Make some steps, as `Passes.take_steps`."""
+        trace = np.empty((n_steps, 3))
+        path = np.empty((n_steps, len(params))) if keep_path else None
+        rates = np.full(n_steps, rate)
+        done = 0
+        while done < n_steps:
+            assert self.origin is not None
+            origin, loss, gradient = self.origin
+            done += kernel.descend_quadratic(
+                loss,
+                gradient,
+                self._hessian,
+                self.center,
+                origin,
+                params,
+                rates[done:],
+                trace[done:],
+                None if path is None else path[done:],
+            )
+            if done < n_steps:
+                totals = self._summation.gradient(self._centred(params))
+                self.origin = self._at(params, totals)
+        return trace, path
+
+    def row(self, params: Doubles) -> Doubles:
+        """Return a row of the trace, as `Passes.row`."""
+        trace, _ = self.take_steps(params.copy(), 0.0, 1, keep_path=False)
+        row: Doubles = trace[0]
+        row[2] = np.inf
+        return row
+
+    def second_moment(self) -> Doubles:
+        """Return the mean of ``[x, 1] [x, 1]'`` of the columns as they are trained on.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_params, n_params)
+            Symmetric; for columns that are not centred, whatever is done here.
+        """
+        if self.center is None:
+            return self._second_moment
+        shear = np.eye(len(self._second_moment))
+        shear[-1, :-1] = self.center
+        moment: Doubles = shear.T @ self._second_moment @ shear
+        return moment
+
+    def _centred(self, params: Doubles) -> Doubles:
+        """Return the parameters of the same predictions from centred columns."""
+        params = params.copy()
+        if self.center is not None:
+            params[-1] += self.center @ params[:-1]
+        return params
+
+    @staticmethod
+    def _at(params: Doubles, totals: GradientSum) -> Origin:
+        """Return an origin from the sums there."""
+        gradient, loss_sum, weight_sum = totals
+        return Origin(params.copy(), loss_sum / weight_sum, gradient / weight_sum)
+
+
+def _near_mean(examples: Examples) -> Doubles:
+    """Return the mean of some rows from everywhere that have weight."""
+    X, weight = examples.X, examples.sample_weight
+    rows = np.arange(len(X)) if weight is None else np.flatnonzero(weight)
+    rows = rows[:: max(1, len(rows) // CENTER_ROWS)]
+    center: Doubles = X[rows].mean(axis=0, dtype=np.float64)
+    return center
+
+
+Driver: TypeAlias = Passes | Moments
+
+
+def choose(
+    loss: Loss,
+    summation: Summation,
+    params: Doubles,
+    max_iter: int,
+    moments_needed: bool,
+) -> Driver:
+    """Return the driver that is likely to be the faster one.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    summation : Summation
+        Of it over the examples.
+    params : ndarray of float64, shape (n_params,)
+        Where the descent starts.
+    max_iter : int
+        Steps that are planned.
+    moments_needed : bool
+        Whether the moments are added up in any case, for the learning rate.
+
+    Returns
+    -------
+    Driver
+        `Moments` if the loss is a square, the moments are no burden on memory, no
+        square overflows and `saving` says that it is worth it; else `Passes`.
+    """
+    n_samples, n_features = summation.examples.X.shape
+    if (
+        loss.quadratic
+        and moment_room(summation.examples) > 0
+        and saving(n_samples, n_features, max_iter, moments_needed) > WORTH_IT
+    ):
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = Moments(loss, summation, params)
+        if moments.is_finite:
+            return moments
+    return Passes(summation)
+
+
+def saving(
+    n_samples: int, n_features: int, n_steps: int, moments_needed: bool
+) -> float:
+    """Estimate what steps on moments save against passes.
+
+    Parameters
+    ----------
+    n_samples, n_features : int
+        Shape of the data.
+    n_steps : int
+        Steps to make.
+    moments_needed : bool
+        Whether the moments are added up in any case.
+
+    Returns
+    -------
+    float
+        Cycles of a processor; below zero if they cost more.
+
+    Notes
+    -----
+    ``bench/bench_runs.py`` compares the choice with the truth on both sides.
+    """
+    d = n_features
+    one_pass = n_samples * (PASS_ROW + PASS_VALUE * d)
+    build = n_samples * (MOMENT_ROW + MOMENT_VALUE * d + MOMENT_PRODUCT * d * d)
+    step = STEP + STEP_PRODUCT * d * d
+    return n_steps * (one_pass - step) - (0.0 if moments_needed else build)
