@@ -49,8 +49,8 @@ cdef enum:
     BLOCK_VALUES = 1024     # of X
     MIN_BLOCK_ROWS = 4
     MAX_BLOCK_ROWS = 256
-    MOMENT_VALUES = 2048    # of X in a block that moments are made of,
-    MIN_MOMENT_ROWS = 32    # with so many rows that its sums are rarely put away
+    MOMENT_VALUES = 512     # of X in a block that moments are made of,
+    MIN_MOMENT_ROWS = 16    # with so many rows that its sums are rarely put away
     SHORT_ROW = 16          # rows up to this are taken four at once, as they lie close
 
 cdef struct Data:
