@@ -58,7 +58,8 @@ def largest_eigenvalue(
     n_samples = len(summation.examples.X)
     if second_moment is None:
         if min(n_samples, n_params) > MAX_EXACT:
-            return _rounded_up(_lanczos(summation, n_params))
+            with np.errstate(over="ignore", invalid="ignore"):
+                return _rounded_up(_lanczos(summation, n_params))
         second_moment = _smaller_moment(summation, n_params)
     return _rounded_up(max(_largest_eigenvalue(second_moment), 0.0))
 
@@ -99,7 +100,8 @@ def _smaller_moment(summation: Summation, n_params: int) -> Doubles:
     weight = examples.sample_weight
     weight_sum = len(examples.X) if weight is None else weight.sum()
     fit_intercept = n_params > examples.X.shape[1]
-    return _row_moment(examples, fit_intercept) / weight_sum
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _row_moment(examples, fit_intercept) / weight_sum
 
 
 def _row_moment(examples: Examples, fit_intercept: bool) -> Doubles:

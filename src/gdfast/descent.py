@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdfast._typing import Doubles
-from gdfast.drivers import Driver
+from gdfast.drivers import Driver, trace_row
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
 from gdfast.sums import CHUNK_VALUES
@@ -124,7 +124,7 @@ def descend(
             path.append(positions)
         if progress is not None and len(trace):
             progress(n_iter, float(trace[-1, 0]))
-    end = driver.row(params)
+    end = trace_row(driver, params)
     loss = float(end[0])
     if stop is None:
         stop = monitor.check_end(end)

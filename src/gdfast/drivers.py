@@ -1,6 +1,6 @@
 """How steps are made: by passes over the examples, or on their moments.
 
-Both have the same meaning and the same three methods; `choose` takes the cheaper one.
+Both have the same meaning and the same members; `choose` takes the cheaper one.
 """
 
 from __future__ import annotations
@@ -44,24 +44,6 @@ class Origin(NamedTuple):
     params: Doubles
     loss: float
     gradient: Doubles
-
-
-def trace_row(totals: GradientSum) -> Doubles:
-    """Return the row of a trace that has no update.
-
-    Parameters
-    ----------
-    totals : GradientSum
-        Sums at the parameters of the row.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
-        Mean loss, max |gradient|, and inf for a change that is not there.
-    """
-    gradient, loss_sum, weight_sum = totals
-    gradient_max = np.abs(gradient).max() / weight_sum
-    return np.array([loss_sum / weight_sum, gradient_max, np.inf])
 
 
 class Passes:
@@ -122,27 +104,13 @@ class Passes:
             return trace, path
         for t in range(n_steps):
             totals = self.summation.gradient(params)
-            trace[t] = trace_row(totals)
+            mean_gradient = totals.gradient / totals.weight_sum
+            trace[t, 0] = totals.loss_sum / totals.weight_sum
+            trace[t, 1] = np.abs(mean_gradient).max()
             if path is not None:
                 path[t] = params
-            mean_gradient = totals.gradient / totals.weight_sum
             trace[t, 2] = kernel.apply_update(params, mean_gradient, rate)
         return trace, path
-
-    def row(self, params: Doubles) -> Doubles:
-        """Return a row of the trace without an update.
-
-        Parameters
-        ----------
-        params : ndarray of float64, shape (n_params,)
-            Where to take it.
-
-        Returns
-        -------
-        ndarray of float64, shape (3,)
-            Mean loss, max |gradient|, and inf for a change that is not there.
-        """
-        return trace_row(self.summation.gradient(params))
 
 
 class Moments:
@@ -223,13 +191,6 @@ class Moments:
                 self.origin = self._at(params, totals)
         return trace, path
 
-    def row(self, params: Doubles) -> Doubles:
-        """Return a row of the trace, as `Passes.row`."""
-        trace, _ = self.take_steps(params.copy(), 0.0, 1, keep_path=False)
-        row: Doubles = trace[0]
-        row[2] = np.inf
-        return row
-
     def second_moment(self) -> Doubles:
         """Return the mean of ``[x, 1] [x, 1]'`` of the columns as they are trained on.
 
@@ -269,6 +230,27 @@ def _near_mean(examples: Examples) -> Doubles:
 
 
 Driver: TypeAlias = Passes | Moments
+
+
+def trace_row(driver: Driver, params: Doubles) -> Doubles:
+    """Return the row of a trace that has no update.
+
+    Parameters
+    ----------
+    driver : Driver
+        Makes steps.
+    params : ndarray of float64, shape (n_params,)
+        Where to look; not changed.
+
+    Returns
+    -------
+    ndarray of float64, shape (3,)
+        Mean loss, max |gradient|, and inf for a change that is not there.
+    """
+    trace, _ = driver.take_steps(params.copy(), 0.0, 1, keep_path=False)
+    row: Doubles = trace[0]
+    row[2] = np.inf
+    return row
 
 
 def choose(

@@ -6,7 +6,7 @@ and one machine are added up alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -166,11 +166,10 @@ class Summation:
         self.kind = kind
         self.examples = examples
         self.team = team
-        n_samples, n_features = examples.X.shape
-        rows = n_samples
+        self._chunks = [examples]
         if examples.X.size > CHUNK_VALUES:
-            rows = max(MIN_CHUNK_ROWS, CHUNK_VALUES // n_features)
-        self._chunks = list(examples.chunks(rows))
+            rows = max(MIN_CHUNK_ROWS, CHUNK_VALUES // examples.X.shape[1])
+            self._chunks = list(examples.chunks(rows))
 
     def gradient(self, params: Doubles) -> GradientSum:
         """Add up the loss and its gradient over all examples.
@@ -185,16 +184,13 @@ class Summation:
         GradientSum
             The totals.
         """
-        gradients = np.zeros((len(self._chunks), len(params)))
-        sums = np.empty((len(self._chunks), 2))
 
-        def add(k: int) -> None:
-            sums[k] = kernel.add_gradient(
-                self.kind, *self._chunks[k], params, gradients[k]
-            )
+        def add(chunk: Examples) -> GradientSum:
+            gradient = np.zeros(len(params))
+            sums = kernel.add_gradient(self.kind, *chunk, params, gradient)
+            return GradientSum(gradient, *sums)
 
-        self.team.run(add, len(self._chunks))
-        return _merged(gradients, sums)
+        return _merged(self.team.map(add, self._chunks))
 
     def moments(self, params: Doubles) -> MomentSum:
         """Add up the loss, its gradient and the moments of all examples.
@@ -210,36 +206,46 @@ class Summation:
             The totals.
         """
         n_samples, n_features = self.examples.X.shape
-        n_parts = min(MAX_MOMENT_PARTS, moment_room(self.examples), len(self._chunks))
-        parts = list(self.examples.chunks(-(-n_samples // n_parts)))
-        gradients = np.zeros((len(parts), len(params)))
-        sums = np.zeros((len(parts), 2))
-        first = np.zeros((len(parts), n_features))
-        second = np.zeros((len(parts), n_features, n_features))
+        parts = self._chunks
+        if len(parts) > 1:
+            n_parts = min(MAX_MOMENT_PARTS, len(parts), moment_room(self.examples))
+            parts = list(self.examples.chunks(-(-n_samples // n_parts)))
         # Ctrl-C is answered between two pieces, which take some milliseconds.
         rows = max(
             MIN_CHUNK_ROWS, 16 * CHUNK_VALUES // (n_features * (n_features + 16))
         )
 
-        def add(k: int) -> None:
-            for piece in parts[k].chunks(rows):
+        def add(part: Examples) -> MomentSum:
+            gradient = np.zeros(len(params))
+            first = np.zeros(n_features)
+            second = np.zeros((n_features, n_features))
+            loss_sum = weight_sum = 0.0
+            for piece in part.chunks(rows):
                 if self.team.stopped:
-                    return
-                sums[k] += kernel.add_moments(
-                    self.kind, *piece, params, gradients[k], first[k], second[k]
+                    break
+                loss, weight = kernel.add_moments(
+                    self.kind, *piece, params, gradient, first, second
                 )
+                loss_sum += loss
+                weight_sum += weight
+            return MomentSum(GradientSum(gradient, loss_sum, weight_sum), first, second)
 
-        self.team.run(add, len(parts))
-        for more in second[1:]:
-            second[0] += more
-        return MomentSum(_merged(gradients, sums), first.sum(axis=0), second[0])
+        totals, first, second = zip(*self.team.map(add, parts), strict=True)
+        return MomentSum(_merged(totals), _added(first), _added(second))
 
 
-def _merged(gradients: Doubles, sums: Doubles) -> GradientSum:
+def _merged(sums: Sequence[GradientSum]) -> GradientSum:
     """Return the totals of chunks, added up in their order."""
-    if len(sums) == 1:
-        return GradientSum(gradients[0], *sums[0].tolist())
-    return GradientSum(gradients.sum(axis=0), *sums.sum(axis=0).tolist())
+    gradients, losses, weights = zip(*sums, strict=True)
+    return GradientSum(_added(gradients), sum(losses), sum(weights))
+
+
+def _added(arrays: Sequence[Doubles]) -> Doubles:
+    """Return the sum of some arrays, added to the first one in their order."""
+    total = arrays[0]
+    for array in arrays[1:]:
+        total += array
+    return total
 
 
 def moment_room(examples: Examples) -> int:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Team:
@@ -25,18 +29,15 @@ class Team:
     Attributes
     ----------
     stopped : bool
-        Whether a part of the job has failed, or Ctrl-C was pressed; parts that take
-        long look at it.
+        Whether a part of a job has failed, or Ctrl-C was pressed; parts that take long
+        look at it. The team does nothing more then.
     """
 
     def __init__(self, n_threads: int | None = 1) -> None:
         self.n_threads = n_threads
         self.stopped = False
         self._threads: list[threading.Thread] = []
-        self._work: deque[int] = deque()
-        self._task: Callable[[int], object] | None = None
-        self._start = threading.Semaphore(0)
-        self._done = threading.Semaphore(0)
+        self._task: Callable[[int], None] | None = None
         self._error: BaseException | None = None
 
     def __enter__(self) -> Team:
@@ -50,46 +51,66 @@ class Team:
         traceback: TracebackType | None,
     ) -> None:
         """End the threads."""
-        self._task = None
-        for _ in self._threads:
-            self._start.release()
-        for thread in self._threads:
-            thread.join()
+        if self._threads:
+            self._task = None
+            self._start.release(len(self._threads))
+            for thread in self._threads:
+                thread.join()
 
-    def run(self, task: Callable[[int], object], count: int) -> None:
-        """Call ``task(k)`` once for every k below `count`, in any order.
+    def map(self, task: Callable[[T], R], parts: Sequence[T]) -> list[R]:
+        """Return ``[task(part) for part in parts]``, worked out in any order.
 
         Parameters
         ----------
         task : callable
             Releases the GIL where it works, or threads gain nothing.
-        count : int
-            Number of parts.
+        parts : sequence
+            What it is called with.
+
+        Returns
+        -------
+        list
+            The results, in the order of `parts`.
 
         Raises
         ------
         BaseException
-            What a part raised; parts that had not begun are left out then.
+            What a call raised; parts that had not begun are left out then.
         """
-        if count > 1 and self.n_threads is None:
+        if len(parts) == 1:
+            return [task(parts[0])]
+        results: dict[int, R] = {}
+
+        def do(k: int) -> None:
+            results[k] = task(parts[k])
+
+        self._run(do, len(parts))
+        return [results[k] for k in range(len(parts))]
+
+    def _run(self, task: Callable[[int], None], count: int) -> None:
+        """Call ``task(k)`` once for every k below `count`."""
+        if self.n_threads is None:
             self.n_threads = available_cores()
-        helpers = min(self.n_threads or 1, count) - 1
+        helpers = min(self.n_threads, count) - 1
         if helpers < 1:
             for k in range(count):
                 task(k)
             return
+        if not self._threads:
+            self._start, self._done = threading.Semaphore(0), threading.Semaphore(0)
         while len(self._threads) < helpers:
             thread = threading.Thread(target=self._help, name="gdfast", daemon=True)
             thread.start()
             self._threads.append(thread)
-        self._task, self._error, self.stopped = task, None, False
-        self._work.extend(range(count))
+        self._task, self._work, self._error = task, deque(range(count)), None
         self._start.release(helpers)
         try:
             self._do_parts(task)
-        finally:
             for _ in range(helpers):
                 self._done.acquire()
+        except BaseException:
+            self.stopped = True
+            raise
         if self._error is not None:
             raise self._error
 
@@ -103,22 +124,18 @@ class Team:
             try:
                 self._do_parts(task)
             except BaseException as error:  # raised again where the job was given
+                self.stopped = True
                 self._error = error
             self._done.release()
 
-    def _do_parts(self, task: Callable[[int], object]) -> None:
+    def _do_parts(self, task: Callable[[int], None]) -> None:
         """Do parts until none is left."""
-        try:
-            while self._work:
-                try:
-                    part = self._work.popleft()
-                except IndexError:  # another thread was faster
-                    return
-                task(part)
-        except BaseException:
-            self.stopped = True
-            self._work.clear()
-            raise
+        while not self.stopped:
+            try:
+                part = self._work.popleft()
+            except IndexError:
+                return
+            task(part)
 
 
 def available_cores() -> int:

@@ -296,7 +296,7 @@ def train(
             rate = _safe_rate(max_stable, examples)
         zero = None
         if np.count_nonzero(start):
-            zero = trace_row(summation.gradient(np.zeros_like(start)))
+            zero = trace_row(driver, np.zeros_like(start))
         monitor = Monitor(tolerances, zero)
         descent = descend(
             driver,
@@ -526,9 +526,7 @@ def _max_stable_rate(
 ) -> float:
     """Return 2 / the largest curvature; inf for flat, NaN for overflow."""
     moment = driver.second_moment() if isinstance(driver, Moments) else None
-    with np.errstate(over="ignore", invalid="ignore"):
-        eigenvalue = largest_eigenvalue(summation, n_params, moment)
-    curvature = loss.max_curvature * eigenvalue
+    curvature = loss.max_curvature * largest_eigenvalue(summation, n_params, moment)
     return 2 / curvature if curvature else math.inf
 
 
