@@ -22,15 +22,32 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
-KERNELS = {"compiled": _kernel, "reference": _reference}
-if _backend.level > 1:
-    KERNELS["compiled-wider"] = _backend.kernel
+# Whatever GDFAST_SIMD says: the plainest build and the widest that runs here.
+WIDEST, LEVEL = _backend.choose(None)
+COMPILED = {"compiled": _kernel}
+if LEVEL > 1:
+    COMPILED["compiled-wider"] = WIDEST
+KERNELS = {**COMPILED, "reference": _reference}
 
 
 @pytest.fixture(params=KERNELS.values(), ids=KERNELS)
 def kernel(request: pytest.FixtureRequest) -> ModuleType:
     """Each implementation of the kernel in turn: every test of one is one of all."""
     return request.param
+
+
+@pytest.fixture(params=COMPILED.values(), ids=COMPILED)
+def compiled(request: pytest.FixtureRequest) -> ModuleType:
+    """Each build of the kernel, for what BLAS does not promise of the reference."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def builds() -> tuple[ModuleType, ModuleType]:
+    """The plainest and the widest build, to compare them bit by bit."""
+    if LEVEL == 1:
+        pytest.skip("needs a second build of the kernel and a processor for it")
+    return _kernel, WIDEST
 
 
 @pytest.fixture

@@ -27,10 +27,11 @@ FUNCTIONS = [
     "descend",
     "descend_quadratic",
 ]
-# Around every boundary of the kernel: 8 partial sums, 4 rows at a time, narrow rows,
-# blocks of 512 rows or 4096 values.
-WIDTHS = [1, 2, 3, 7, 8, 9, 15, 16, 17, 64, 513, 1025]
-LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 31, 511, 512, 513, 1030]
+# Around every boundary of the kernel: lanes of 8, 4 rows at a time, rows of up to 16
+# values and longer ones, sums of 8 vectors of 2 or 4; blocks of 256 rows, 112 (of 9
+# values), 28 (of 33) and never fewer than 4.
+WIDTHS = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 513, 1025]
+LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 28, 29, 31, 111, 112, 113, 255, 256, 257, 513, 1030]
 
 
 def example(rng, n, d, dtype=np.float64, weighted=False, columns=False):
@@ -274,8 +275,8 @@ def test_steps_may_be_split_over_calls(kernel, rng, d):
 
 @pytest.mark.parametrize("d", [1, 3, 9, 40])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_layouts_read_in_place_give_the_same_bits(rng, d, dtype):
-    kernel, n = _kernel, 530  # BLAS promises no such thing to the reference
+def test_layouts_read_in_place_give_the_same_bits(compiled, rng, d, dtype):
+    kernel, n = compiled, 530
     X, y, weight, columns = example(rng, n, d, dtype, weighted=True)
     params = rng.standard_normal(d + 1)
     expected = sums(kernel, X, y, weight, columns, params)[0].tolist()

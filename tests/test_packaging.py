@@ -6,12 +6,13 @@ import subprocess
 import sys
 from importlib import metadata
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import gdfast
-from gdfast import _kernel
+from gdfast import _backend
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "gdfast"
@@ -56,12 +57,19 @@ def test_types_and_data_are_installed(name):
     assert files("gdfast").joinpath(name).is_file()
 
 
+BUILT = [
+    Path(spec.origin)
+    for name in ("_kernel", *_backend.WIDER.values())
+    if (spec := find_spec(f"gdfast.{name}"))
+]
+
+
 @in_checkout
-def test_the_kernel_is_newer_than_its_sources():
-    built = Path(_kernel.__file__)
+@pytest.mark.parametrize("built", BUILT, ids=lambda path: path.name.partition(".")[0])
+def test_every_kernel_is_newer_than_its_sources(built):
     if built.parent != SOURCE:
         pytest.skip("gdfast is not installed from this source tree")
-    for source in (*SOURCE.glob("*.p[xy][xd]"), SOURCE / "_simd.h"):
+    for source in (*SOURCE.glob("*.p[xy][xd]"), *SOURCE.glob("*.h")):
         assert source.stat().st_mtime <= built.stat().st_mtime, (
             f"{source.name} was edited after {built.name} was built: "
             "run pip install -e . again"
@@ -71,7 +79,7 @@ def test_the_kernel_is_newer_than_its_sources():
 def test_import_leaves_denormals_alone():
     # Linking with -ffast-math would flush them to zero in the whole process.
     code = """
-from gdfast import _kernel
+from gdfast import _backend
 smallest = float("5e-324")
 print(smallest + smallest, float("2.3e-308") / 2)
 """

@@ -45,10 +45,12 @@ def choose(level: str | None) -> tuple[object, int]:
         raise ImportError(f"GDFAST_SIMD={level}: this processor runs level {top}")
     try:
         return import_module(f"gdfast.{WIDER[wanted]}"), wanted
-    except ModuleNotFoundError:
-        if level is None:  # a build without it
+    except ModuleNotFoundError:  # a build without it
+        if level is None:
             return _kernel, 1
-        raise
+        raise ImportError(
+            f"GDFAST_SIMD={level}: gdfast was built without {WIDER[wanted]}"
+        ) from None
 
 
 if TYPE_CHECKING:  # a module chosen at run time has no types

@@ -1,0 +1,137 @@
+"""Call every function of every kernel on arrays beside memory that nobody may read.
+
+A script for test_vectors.py: a single read or write outside of an array ends it with a
+signal. With the argument "outside" it makes one on purpose.
+"""
+
+import ctypes
+import mmap
+import sys
+
+import numpy as np
+
+PAGE = mmap.PAGESIZE
+N_PAGES = 128
+NO_ACCESS = 0  # PROT_NONE
+LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 12, 31, 32, 33]
+WIDTHS = [*range(1, 11), 15, 16, 17, 24, 25, 31, 32, 33, 63, 64, 65, 130]
+# More rows than a block has, where blocks are long.
+SHAPES = [(n, d) for d in WIDTHS for n in LENGTHS]
+SHAPES += [(n, d) for d in (1, 3, 8, 9) for n in (255, 256, 257, 263)]
+
+
+class Arena:
+    """Some pages of memory, between or among pages that nobody may read."""
+
+    def __init__(self, scattered=False):
+        size = (2 * N_PAGES + 2) * PAGE
+        self.memory = mmap.mmap(-1, size)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        libc = ctypes.CDLL(None, use_errno=True)
+        closed = [0, 2 * N_PAGES + 1]
+        if scattered:  # every other page
+            closed = range(0, 2 * N_PAGES + 1, 2)
+        for page in closed:
+            address = ctypes.c_void_p(start + page * PAGE)
+            if libc.mprotect(address, ctypes.c_size_t(PAGE), NO_ACCESS):
+                raise OSError(ctypes.get_errno(), "mprotect")
+
+    def array(self, shape, dtype, offset, strides):
+        return np.ndarray(shape, dtype, self.memory, offset, strides)
+
+    def place(self, values, at_end, step=None):
+        """Copy values to the first or to the last bytes that may be read."""
+        strides = (step, *values.strides[1:]) if step else values.strides
+        size = values.strides[0] if values.ndim else values.itemsize
+        size += (len(values) - 1) * strides[0]
+        offset = (2 * N_PAGES + 1) * PAGE - size if at_end else PAGE
+        result = self.array(values.shape, values.dtype, offset, strides)
+        result[...] = values
+        return result
+
+    def scatter(self, values, at_end):
+        """Copy each row to the first or to the last bytes of a page of its own."""
+        offset = PAGE + (PAGE - values.strides[0] if at_end else 0)
+        strides = (2 * PAGE, *values.strides[1:])
+        result = self.array(values.shape, values.dtype, offset, strides)
+        result[...] = values
+        return result
+
+
+ARENAS = {"scattered": Arena(scattered=True)}
+
+
+def arena(name):
+    """Return the memory of one argument."""
+    if name not in ARENAS:
+        ARENAS[name] = Arena()
+    return ARENAS[name]
+
+
+def layouts(X, y, at_end):
+    """Yield the rows, and other rows of the same shape, in every layout."""
+    closed = [arena(name).place(value, at_end) for name, value in (("X", X), ("y", y))]
+    yield closed
+    yield [np.broadcast_to(closed[0][:1], X.shape), closed[1]]
+    yield [values[::-1] for values in closed]
+    step = X.strides[0] + 3 * X.itemsize
+    yield [arena("X").place(X, at_end, step), arena("y").place(y, at_end, 24)]
+    if len(X) < N_PAGES:
+        scattered = ARENAS["scattered"].scatter(X, at_end)
+        yield [scattered, closed[1]]
+        yield [scattered[::-1], closed[1]]
+
+
+def call_all(kernel, X, y, weight, columns, at_end):
+    """Call the functions that read X; all other arrays lie beside guards too."""
+    n, d = X.shape
+
+    def put(name, shape):
+        return arena(name).place(np.full(shape, 0.5), at_end)
+
+    sample_weight = put("sample_weight", n) if weight else None
+    scales = put("columns", (2, d)) if columns else None
+    for n_params in (d, d + 1):
+        data = X, y, sample_weight, scales, put("params", n_params)
+        gradient = put("gradient", n_params)
+        kernel.add_gradient(2, *data, gradient)
+        kernel.add_moments(0, *data, gradient, put("first", d), put("second", (d, d)))
+        outputs = put("rates", 2), put("trace", (2, 3)), put("path", (2, n_params))
+        kernel.descend(1, *data, *outputs)
+        kernel.apply_update(data[-1], gradient, 0.5)
+
+
+def call_quadratic(kernel, n, at_end):
+    """Call the function that reads moments."""
+
+    def put(name, shape):
+        return arena(name).place(np.full(shape, 0.5), at_end)
+
+    for center in (None, put("center", n - 1) if n > 1 else None):
+        function = put("gradient", n), put("second", (n, n)), center
+        outputs = put("rates", 2), put("trace", (2, 3)), put("path", (2, n))
+        params = put("params", n), put("first", n)
+        kernel.descend_quadratic(9.0, *function, *params, *outputs)
+
+
+def main():
+    from gdfast import _backend, _kernel
+
+    for kernel in dict.fromkeys([_kernel, _backend.choose(None)[0]]):
+        for case, (n, d) in enumerate(SHAPES):
+            for dtype in (np.float32, np.float64):
+                X, y = np.ones((n, d), dtype), np.ones(n, dtype)
+                for at_end in (False, True):
+                    for k, rows in enumerate(layouts(X, y, at_end)):
+                        odd = case + k
+                        call_all(kernel, *rows, odd % 2, odd % 3 == 0, at_end)
+        for n in WIDTHS:
+            for at_end in (False, True):
+                call_quadratic(kernel, n, at_end)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["outside"]:
+        inside = arena("X").place(np.ones((4, 3)), at_end=True)
+        np.lib.stride_tricks.as_strided(inside, (4, 4)).sum()
+    main()
