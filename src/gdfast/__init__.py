@@ -19,10 +19,12 @@ __all__ = [
     "load",
     "loss",
     "read_table",
+    "simd_level",
     "train",
 ]
 
 if TYPE_CHECKING:
+    from gdfast._backend import simd_level
     from gdfast.delimited import TableError
     from gdfast.fit import DivergenceError, Fit, load
     from gdfast.history import History
@@ -45,6 +47,7 @@ else:
         "load": "fit",
         "loss": "training",
         "read_table": "sources",
+        "simd_level": "_backend",
         "train": "training",
     }
 

@@ -58,3 +58,22 @@ if TYPE_CHECKING:  # a module chosen at run time has no types
     level = 1
 else:
     kernel, level = choose(os.environ.get("GDFAST_SIMD") or None)
+
+
+def simd_level() -> int:
+    """Return which of the compiled kernels is in use.
+
+    Returns
+    -------
+    int
+        1 for the one that every processor runs, 3 for the one that needs x86-64-v3
+        (AVX2). They differ in speed alone. The environment variable ``GDFAST_SIMD``,
+        read when gdfast is first used, asks for one of them.
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> gdfast.simd_level() in (1, 3)
+    True
+    """
+    return level

@@ -22,6 +22,8 @@ class Loss:
         this times the largest eigenvalue of the mean of ``[x, 1] [x, 1]'``.
     quadratic : bool
         Whether the second derivative is this everywhere.
+    probability : bool
+        Whether a target is a probability, from 0 to 1.
     """
 
     kind: int
@@ -29,14 +31,15 @@ class Loss:
     formula: str
     max_curvature: float
     quadratic: bool
+    probability: bool
 
 
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss(0, "squared_error", "(z - y)^2", 2.0, True),
-        Loss(1, "half_squared_error", "(z - y)^2 / 2", 1.0, True),
-        Loss(2, "log_loss", "log(1 + exp(z)) - y z", 0.25, False),
+        Loss(0, "squared_error", "(z - y)^2", 2.0, True, False),
+        Loss(1, "half_squared_error", "(z - y)^2 / 2", 1.0, True, False),
+        Loss(2, "log_loss", "log(1 + exp(z)) - y z", 0.25, False, True),
     )
 }
 

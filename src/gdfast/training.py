@@ -168,9 +168,10 @@ def train(
         maps with contiguous rows are read in place, everything else is copied once.
         Data frames give their column names to the fit.
     y : array-like, shape (n_samples,)
-        Targets.
-    loss : {"squared_error", "half_squared_error"}
-        Loss of one example: ``(z - y)^2``, or half of it.
+        Targets; from 0 to 1 for "log_loss".
+    loss : {"squared_error", "half_squared_error", "log_loss"}
+        Loss of one example: ``(z - y)^2``, half of it, or, for targets from 0 to 1 that
+        are labels or probabilities, ``log(1 + exp(z)) - y z``.
     learning_rate : float or "auto"
         Factor of the gradient, above 0. "auto" takes half of the largest stable one, 1
         over the largest curvature of the loss on these data, at which the loss cannot
@@ -265,8 +266,8 @@ def train(
     >>> print(fit.predict(20).round(2))
     34.79
     """
-    examples, feature_names = _examples(X, y, sample_weight)
     chosen = check_loss(loss)
+    examples, feature_names = _examples(chosen, X, y, sample_weight)
     rate = _check_rate(learning_rate)
     max_iter = check_int(max_iter, "max_iter", low=1)
     tolerances = Tolerances(
@@ -459,11 +460,14 @@ def gradient(
 
 
 def _examples(
-    X: object, y: object, sample_weight: object
+    loss: Loss, X: object, y: object, sample_weight: object
 ) -> tuple[Examples, tuple[str, ...] | None]:
     """Return checked data, and the names of its columns if known."""
     features, feature_names = check_X(X)
     targets = check_y(y, len(features))
+    if loss.probability and not (targets.min() >= 0 and targets.max() <= 1):
+        raise_nonfinite(y=targets)
+        raise ValueError(f"y must be from 0 to 1 for the loss {loss.name!r}")
     weight = check_sample_weight(sample_weight, len(features))
     return Examples(features, targets, weight), feature_names
 
@@ -597,13 +601,14 @@ def _totals(
     sample_weight: object,
 ) -> GradientSum:
     """Return the sums at a given model."""
-    examples, _ = _examples(X, y, sample_weight)
+    chosen = check_loss(loss)
+    examples, _ = _examples(chosen, X, y, sample_weight)
     n_features = examples.X.shape[1]
     params = Units(None, n_features, fit_intercept=True).params(
         check_coef(coef, n_features), check_number(intercept, "intercept")
     )
     with Team(None) as team:
-        totals = Summation(check_loss(loss).kind, examples, team).gradient(params)
+        totals = Summation(chosen.kind, examples, team).gradient(params)
     if not math.isfinite(totals.loss_sum):
         raise_nonfinite(X=examples.X, y=examples.y)
     return totals
