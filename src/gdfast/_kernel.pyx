@@ -77,7 +77,8 @@ cdef struct Work:
     const char* x        # in X, or in `x_memory` as doubles
     Py_ssize_t step      # values from one row to the next
     bint single          # whether they are float32
-    const double* y      # in y, or in `y_memory`
+    const char* y        # in y, or in `y_memory` as doubles
+    bint y_single
     const double* weight  # NULL: every row weighs 1
     double* memory       # one piece for all of these
     double* coef
@@ -97,6 +98,10 @@ cdef inline Py_ssize_t whole_lanes(Py_ssize_t n) noexcept nogil:
 
 cdef inline Py_ssize_t x_size(const Data* data) noexcept nogil:
     return sizeof(float) if data.x_single else sizeof(double)
+
+
+cdef inline Py_ssize_t y_size(const Data* data) noexcept nogil:
+    return sizeof(float) if data.y_single else sizeof(double)
 
 
 cdef inline bint is_short(const Data* data) noexcept nogil:
@@ -156,7 +161,7 @@ cdef bint in_place(const Data* data, Py_ssize_t start, const Work* work) noexcep
     )
 
 
-cdef inline vec load_x(const x_value* source) noexcept nogil:
+cdef inline vec load_any(const x_value* source) noexcept nogil:
     if x_value is float:
         return load_single(source)
     else:
@@ -172,7 +177,7 @@ cdef void copy_rows(const x_value* row, const Data* data, Work* work) noexcept n
     for i in range(work.n_rows):
         j = 0
         while j + WIDTH <= d:
-            x = load_x(row + j)
+            x = load_any(row + j)
             if data.center != NULL:
                 x = (x - load(data.center + j)) * load(data.scale + j)
             store(to + j, x)
@@ -196,20 +201,14 @@ cdef void copy_rows(const x_value* row, const Data* data, Work* work) noexcept n
 cdef const double* load_column(
     const char* first, Py_ssize_t step, bint single, const Work* work, double* memory
 ) noexcept nogil:
-    # Values of the rows of a block, in place if they fill whole lanes.
-    cdef Py_ssize_t i, n = work.n_rows, lanes = whole_lanes(work.n_rows)
-    if n == lanes and not single and step == sizeof(double):
-        return <const double*> first
-    if n == lanes and single and step == sizeof(float):
-        for i in range(lanes // WIDTH):
-            store(memory + i * WIDTH, load_single(<const float*> first + i * WIDTH))
-        return memory
-    for i in range(n):
+    # Values of the rows of a block as doubles, and zeros up to whole lanes.
+    cdef Py_ssize_t i
+    for i in range(work.n_rows):
         if single:
             memory[i] = (<const float*> (first + i * step))[0]
         else:
             memory[i] = (<const double*> (first + i * step))[0]
-    for i in range(n, lanes):
+    for i in range(work.n_rows, whole_lanes(work.n_rows)):
         memory[i] = 0.0
     return memory
 
@@ -227,14 +226,20 @@ cdef void load_block(const Data* data, Py_ssize_t start, Work* work) noexcept no
         copy_rows(<const float*> X, data, work)
     else:
         copy_rows(<const double*> X, data, work)
-    work.y = load_column(
-        data.y + start * data.y_step, data.y_step, data.y_single, work, work.y_memory
-    )
-    if data.sample_weight != NULL:
-        work.weight = load_column(
-            <const char*> (data.sample_weight + start), sizeof(double), False,
-            work, work.weight_memory,
+    work.y = data.y + start * data.y_step
+    work.y_single = data.y_single
+    if work.n_rows % LANES != 0 or data.y_step != y_size(data):
+        work.y_single = False
+        work.y = <const char*> load_column(
+            work.y, data.y_step, data.y_single, work, work.y_memory
         )
+    if data.sample_weight != NULL:
+        work.weight = data.sample_weight + start
+        if work.n_rows % LANES != 0:
+            work.weight = load_column(
+                <const char*> work.weight, sizeof(double), False,
+                work, work.weight_memory,
+            )
     elif work.n_rows % LANES != 0:  # rows that are not there weigh nothing
         for i in range(whole_lanes(work.n_rows)):
             work.weight_memory[i] = 1.0 if i < work.n_rows else 0.0
@@ -248,7 +253,7 @@ cdef void predict_column(const x_value* x, const Work* work, double b) noexcept 
     cdef Py_ssize_t i
     cdef vec coef = splat(work.coef[0]), intercept = splat(b)
     for i in range(whole_lanes(work.n_rows) // WIDTH):
-        store(work.z + i * WIDTH, load_x(x + i * WIDTH) * coef + intercept)
+        store(work.z + i * WIDTH, load_any(x + i * WIDTH) * coef + intercept)
 
 
 cdef void predict_four(const x_value* x, const Work* work, double b) noexcept nogil:
@@ -269,7 +274,7 @@ cdef void predict_four(const x_value* x, const Work* work, double b) noexcept no
             for k in range(PARTS):
                 coef = load(work.coef + j)
                 for r in range(4):
-                    part[r * PARTS + k] += load_x(row + r * work.step + j) * coef
+                    part[r * PARTS + k] += load_any(row + r * work.step + j) * coef
                 j += WIDTH
         fold4(part, work.z + i)
 
@@ -285,11 +290,11 @@ cdef void predict_each(const x_value* x, const Work* work, double b) noexcept no
         j = 0
         while j + 2 * LANES <= work.padded:
             for k in range(2 * PARTS):
-                part[k] += load_x(x + j) * load(work.coef + j)
+                part[k] += load_any(x + j) * load(work.coef + j)
                 j += WIDTH
         if j < work.padded:
             for k in range(PARTS):
-                part[k] += load_x(x + j) * load(work.coef + j)
+                part[k] += load_any(x + j) * load(work.coef + j)
                 j += WIDTH
         for k in range(PARTS):
             part[k] += part[PARTS + k]
@@ -309,12 +314,11 @@ cdef inline void keep(
     slope_sum[0] += slope
 
 
-cdef void slope_rows(int kind, const Work* work) noexcept nogil:
+cdef void slope_rows(int kind, const y_value* y, const Work* work) noexcept nogil:
     # Slope of every row, and the sums of loss and slope.
     cdef Py_ssize_t i = 0, n = work.n_rows
     cdef int k
     cdef const double* z = work.z
-    cdef const double* y = work.y
     cdef vec loss, slope
     cdef vec[PARTS] losses, slopes
     for k in range(PARTS):
@@ -323,19 +327,19 @@ cdef void slope_rows(int kind, const Work* work) noexcept nogil:
     if kind == SQUARED_ERROR:
         while i < n:
             for k in range(PARTS):
-                loss = squared_error(load(z + i), load(y + i), &slope)
+                loss = squared_error(load(z + i), load_any(y + i), &slope)
                 keep(work, i, loss, slope, &losses[k], &slopes[k])
                 i += WIDTH
     elif kind == HALF_SQUARED_ERROR:
         while i < n:
             for k in range(PARTS):
-                loss = half_squared_error(load(z + i), load(y + i), &slope)
+                loss = half_squared_error(load(z + i), load_any(y + i), &slope)
                 keep(work, i, loss, slope, &losses[k], &slopes[k])
                 i += WIDTH
     elif kind == LOG_LOSS:
         while i < n:
             for k in range(PARTS):
-                loss = log_loss(load(z + i), load(y + i), &slope)
+                loss = log_loss(load(z + i), load_any(y + i), &slope)
                 keep(work, i, loss, slope, &losses[k], &slopes[k])
                 i += WIDTH
     for k in range(PARTS):
@@ -354,7 +358,7 @@ cdef void add_column(
         part[k] = load(lane_sum + k * WIDTH)
     while i < n_rows:
         for k in range(PARTS):
-            part[k] += load_x(x + i) * load(factor + i)
+            part[k] += load_any(x + i) * load(factor + i)
             i += WIDTH
     for k in range(PARTS):
         store(lane_sum + k * WIDTH, part[k])
@@ -378,7 +382,7 @@ cdef void add_rows(
         for i in range(work.n_rows):
             scalar = splat(factor[i])
             for k in range(8):
-                wide[k] += scalar * load_x(row + k * WIDTH)
+                wide[k] += scalar * load_any(row + k * WIDTH)
             row += work.step
         for k in range(8):
             store(total + j, load(total + j) + wide[k])
@@ -390,7 +394,7 @@ cdef void add_rows(
         for i in range(work.n_rows):
             scalar = splat(factor[i])
             for k in range(PARTS):
-                part[k] += scalar * load_x(row + k * WIDTH)
+                part[k] += scalar * load_any(row + k * WIDTH)
             row += work.step
         for k in range(PARTS):
             store(total + j, load(total + j) + part[k])
@@ -421,7 +425,10 @@ cdef void add_block(
         predict_each(x, work, b)
     for i in range(work.n_rows, whole_lanes(work.n_rows)):
         work.z[i] = 0.0  # weighs nothing, but inf would make NaN of it
-    slope_rows(kind, work)
+    if work.y_single:
+        slope_rows(kind, <const float*> work.y, work)
+    else:
+        slope_rows(kind, <const double*> work.y, work)
     add_features(x, work.slope, data, work, work.gradient)
 
 
@@ -1095,7 +1102,9 @@ def descend_quadratic(
     at.loss = loss
     at.gradient = &gradient[0]
     at.hessian = &hessian[0, 0]
-    at.center = NULL if center is None or n == 1 else &center[0]
+    at.center = NULL
+    if center is not None and n > 1:
+        at.center = &center[0]
     at.origin = &origin[0]
     at.moved = memory
     at.slope = memory + n

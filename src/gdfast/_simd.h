@@ -51,7 +51,11 @@ static inline gd_vec gd_divide(gd_vec a, gd_vec b) { return a / b; }
 
 static inline gd_vec gd_choose(gd_bits mask, gd_vec a, gd_vec b)
 {
+#if GD_WIDTH == 4
+    return (gd_vec)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)mask);
+#else
     return (gd_vec)((mask & (gd_bits)a) | (~mask & (gd_bits)b));
+#endif
 }
 
 /* a where x < limit, b elsewhere and where x is NaN. */

@@ -23,7 +23,7 @@ from gdfast.sums import (
 CENTER_ROWS = 1024  # rows whose mean the columns are centred by
 # Costs in cycles, measured at 3 to 3.5 GHz and data from memory; see `saving`.
 PASS_ROW, PASS_VALUE = 4.0, 1.0
-MOMENT_ROW, MOMENT_VALUE, MOMENT_PRODUCT = 20.0, 3.0, 0.1
+MOMENT_ROW, MOMENT_VALUE, MOMENT_PRODUCT = 10.0, 2.0, 0.1
 STEP, STEP_PRODUCT = 150.0, 0.3
 WORTH_IT = 3e6  # cycles to save, a millisecond: small data are better read
 
