@@ -24,7 +24,7 @@ CENTER_ROWS = 1024  # rows whose mean the columns are centred by
 # Costs in cycles, measured at 3 to 3.5 GHz and data from memory; see `saving`.
 PASS_ROW, PASS_VALUE = 4.0, 1.0
 MOMENT_ROW, MOMENT_VALUE, MOMENT_PRODUCT = 10.0, 2.0, 0.1
-STEP, STEP_PRODUCT = 150.0, 0.3
+STEP, STEP_VALUE, STEP_PRODUCT = 150.0, 8.0, 0.4
 WORTH_IT = 3e6  # cycles to save, a millisecond: small data are better read
 
 
@@ -320,5 +320,5 @@ def saving(
     d = n_features
     one_pass = n_samples * (PASS_ROW + PASS_VALUE * d)
     build = n_samples * (MOMENT_ROW + MOMENT_VALUE * d + MOMENT_PRODUCT * d * d)
-    step = STEP + STEP_PRODUCT * d * d
+    step = STEP + STEP_VALUE * d + STEP_PRODUCT * d * d
     return n_steps * (one_pass - step) - (0.0 if moments_needed else build)
