@@ -643,7 +643,7 @@ cdef bint evaluate(Quadratic* at, const double* params, double* loss) noexcept n
     if at.center != NULL:
         for j in range(n - 1):
             at.slope[j] += at.center[j] * at.slope[n - 1]
-    return not loss[0] < 1e-5 * (terms + size * size)
+    return not fabs(loss[0]) < 1e-5 * (terms + size * size)
 
 
 cdef void add_triangle(

@@ -162,7 +162,7 @@ def descend_quadratic(
         if center is not None:
             slope[:-1] += center * slope[-1]
         size = np.abs(moved) @ np.sqrt(np.abs(hessian.diagonal()))
-        if value < 1e-5 * (abs(loss) + np.abs(gradient * moved).sum() + size**2):
+        if abs(value) < 1e-5 * (abs(loss) + np.abs(gradient * moved).sum() + size**2):
             return t
         if path is not None:
             path[t] = params
