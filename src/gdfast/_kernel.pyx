@@ -34,7 +34,7 @@ from gdfast._losses cimport (
 )
 from gdfast cimport _simd
 from gdfast._simd cimport (
-    LANES, PARTS, WIDTH, first, fold, fold4, load, load_single, splat, store, vec,
+    LANES, PARTS, WIDTH, fold, fold4, lead, load, load_single, splat, store, vec,
 )
 
 ctypedef fused x_value:
@@ -71,7 +71,7 @@ cdef struct Work:
     # What a pass needs beside the data: the block at hand, and running sums.
     bint moments         # whether moments are added up beside the gradient
     Py_ssize_t padded    # features, and zeros up to whole lanes
-    Py_ssize_t copy_step # values from one row to the next where rows are copied
+    Py_ssize_t copy_step  # values from one row to the next where rows are copied
     Py_ssize_t max_rows  # of a block
     Py_ssize_t n_rows    # of this block; its arrays go on with zeros to whole lanes
     const char* x        # in X, or in `x_memory` as doubles
@@ -168,13 +168,15 @@ cdef inline vec load_any(const x_value* source) noexcept nogil:
         return load(source)
 
 
-cdef void copy_rows(const x_value* row, const Data* data, Work* work) noexcept nogil:
+cdef void copy_rows(const x_value* start, const Data* data, Work* work) noexcept nogil:
     # Copy rows as doubles, centred and scaled where asked, and zeros behind them.
     cdef Py_ssize_t i, j, d = data.n_features
     cdef Py_ssize_t rows = whole_lanes(work.n_rows)
     cdef double* to = work.x_memory
+    cdef const x_value* row
     cdef vec x
     for i in range(work.n_rows):
+        row = <const x_value*> (<const char*> start + i * data.x_step)
         j = 0
         while j + WIDTH <= d:
             x = load_any(row + j)
@@ -191,7 +193,6 @@ cdef void copy_rows(const x_value* row, const Data* data, Work* work) noexcept n
             to[j] = 0.0
             j += 1
         to += work.copy_step
-        row = <const x_value*> (<const char*> row + data.x_step)
     memset(to, 0, (rows - work.n_rows) * work.copy_step * sizeof(double))
     work.x = <const char*> work.x_memory
     work.step = work.copy_step
@@ -266,7 +267,7 @@ cdef void predict_four(const x_value* x, const Work* work, double b) noexcept no
     for i in range(0, work.n_rows, 4):
         row = x + i * work.step
         for r in range(4):
-            part[r * PARTS] = first(b)
+            part[r * PARTS] = lead(b)
             for k in range(1, PARTS):
                 part[r * PARTS + k] = splat(0.0)
         j = 0
@@ -505,14 +506,12 @@ cdef void add_products(
             x = <const double*> work.x + j
             factor = left + a
             for i in range(work.n_rows):
-                near = load(x)
-                far = load(x + WIDTH)
+                near = load(x + i * work.step)
+                far = load(x + i * work.step + WIDTH)
                 for k in range(4):
-                    scalar = splat(factor[k])
+                    scalar = splat(factor[i * work.step + k])
                     part[2 * k] += scalar * near
                     part[2 * k + 1] += scalar * far
-                x += work.step
-                factor += work.step
             for k in range(4):
                 to = second + (a + k) * work.padded + j
                 store(to, load(to) + part[2 * k])
@@ -523,9 +522,9 @@ cdef void add_products(
 
 cdef double add_moment_pass(
     int kind, const Data* data, Work* work, const double* params, bint fit_intercept,
-    double* left, double* first, double* second,
+    double* left, double* total, double* second,
 ) noexcept nogil:
-    # As `add_pass`, with first += sum of weight x and second += sum of weight x x'.
+    # As `add_pass`, with total += sum of weight x and second += sum of weight x x'.
     # The gradient stays in `work`.
     cdef Py_ssize_t start = 0, i
     cdef double b = begin_pass(data, work, params, fit_intercept)
@@ -537,7 +536,7 @@ cdef double add_moment_pass(
             for i in range(work.n_rows):
                 work.weight_memory[i] = 1.0
             work.weight = work.weight_memory
-        add_features(x, work.weight, data, work, first)
+        add_features(x, work.weight, data, work, total)
         if data.sample_weight != NULL:
             weigh_rows(work, left)
         if data.n_features == 1:
@@ -862,7 +861,7 @@ def add_moments(
      [14. 20.]]
     """
     cdef Data data = describe(X, y, sample_weight, columns)
-    cdef Py_ssize_t d = data.n_features, i, j
+    cdef Py_ssize_t d = data.n_features
     cdef bint fit_intercept = has_intercept(params.shape[0], d)
     cdef Work work
     cdef double* sums

@@ -62,8 +62,8 @@ cdef inline vec exp_negative(vec x) noexcept nogil:
 
 
 cdef inline vec log1p_unit(vec x) noexcept nogil:
-    # log(1 + x) for 0 <= x <= 1 within 2 ulp. Above sqrt(2) - 1 the logarithm of half of
-    # 1 + x is taken; log((1 + s) / (1 - s)) = 2 s + s^3 p(s^2) with a minimax p.
+    # log(1 + x) for 0 <= x <= 1 within 2 ulp. Above sqrt(2) - 1 the logarithm of half
+    # of 1 + x is taken; log((1 + s) / (1 - s)) = 2 s + s^3 p(s^2) with a minimax p.
     cdef vec limit = splat(0.41421356237309503)
     cdef vec s = divide(
         where_less(x, limit, x, x - 1.0), where_less(x, limit, x + 2.0, x + 3.0)

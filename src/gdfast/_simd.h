@@ -27,6 +27,7 @@
 typedef double gd_vec __attribute__((vector_size(8 * GD_WIDTH)));
 typedef double gd_unaligned __attribute__((vector_size(8 * GD_WIDTH), aligned(8)));
 typedef int64_t gd_bits __attribute__((vector_size(8 * GD_WIDTH)));
+typedef uint64_t gd_words __attribute__((vector_size(8 * GD_WIDTH)));
 
 /* Not by memcpy, after which a compiler would load every pointer anew. */
 static inline gd_vec gd_load(const double *from)
@@ -45,7 +46,7 @@ static inline gd_vec gd_splat(double value)
 }
 
 /* The value in the first lane and zeros in the others. */
-static inline gd_vec gd_first(double value) { return (gd_vec){value}; }
+static inline gd_vec gd_lead(double value) { return (gd_vec){value}; }
 
 static inline gd_vec gd_divide(gd_vec a, gd_vec b) { return a / b; }
 
@@ -72,7 +73,7 @@ static inline gd_vec gd_absolute(gd_vec x)
 /* x 2^k, where k is an integer that was added to 1.5 2^52 and so fills the low bits. */
 static inline gd_vec gd_scale(gd_vec x, gd_vec shifted_k)
 {
-    return (gd_vec)((gd_bits)x + ((gd_bits)shifted_k << 52));
+    return (gd_vec)((gd_words)x + ((gd_words)shifted_k << 52));
 }
 
 #else
@@ -82,7 +83,7 @@ typedef double gd_vec;
 static inline gd_vec gd_load(const double *from) { return *from; }
 static inline void gd_store(double *to, gd_vec value) { *to = value; }
 static inline gd_vec gd_splat(double value) { return value; }
-static inline gd_vec gd_first(double value) { return value; }
+static inline gd_vec gd_lead(double value) { return value; }
 static inline gd_vec gd_divide(gd_vec a, gd_vec b) { return a / b; }
 static inline gd_vec gd_where_less(gd_vec x, gd_vec limit, gd_vec a, gd_vec b)
 {

@@ -10,7 +10,7 @@ cdef extern from "_simd.h" nogil:
         PARTS "GD_PARTS"
     ctypedef double vec "gd_vec"
     vec splat "gd_splat"(double value)
-    vec first "gd_first"(double value)
+    vec lead "gd_lead"(double value)
     vec load "gd_load"(const double* source)
     vec load_single "gd_load_single"(const float* source)
     void store "gd_store"(double* target, vec value)
