@@ -132,4 +132,4 @@ def test_no_kernel_reads_or_writes_outside_of_its_arrays():
 @on_linux
 def test_the_test_of_reads_outside_sees_them():
     done = subprocess.run([sys.executable, GUARDED, "outside"], capture_output=True)
-    assert done.returncode < 0
+    assert done.returncode < 0 or b"SEGV" in done.stderr  # which a sanitizer writes
