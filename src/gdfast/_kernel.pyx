@@ -772,7 +772,7 @@ def add_gradient(
         If shapes disagree or `kind` is unknown. Values are not inspected: NaN in `X`
         or `y` gives NaN sums, which the caller tests once per pass.
     MemoryError
-        If there is no scratch memory: some 20 KiB or six rows of doubles, whichever is
+        If there is no scratch memory: some 25 KiB or ten rows of doubles, whichever is
         more.
 
     Notes
@@ -842,7 +842,8 @@ def add_moments(
     ValueError
         If shapes disagree or `kind` is unknown. Values are not inspected.
     MemoryError
-        If there is no scratch memory: that of `second`, and 32 to 64 rows of doubles.
+        If there is no scratch memory: that of `second`, and 16 to 64 rows of doubles,
+        or twice as many with weights.
 
     Notes
     -----

@@ -20,7 +20,7 @@ from gdfast.sums import (
     moment_room,
 )
 
-CENTER_ROWS = 1024  # rows whose mean the columns are centred by
+CENTER_ROWS = 1024  # rows, or up to twice as many, whose mean centres the columns
 # Costs in cycles, measured at 3 to 3.5 GHz and data from memory; see `saving`.
 PASS_ROW, PASS_VALUE = 4.0, 1.0
 MOMENT_ROW, MOMENT_VALUE, MOMENT_PRODUCT = 10.0, 2.0, 0.1
@@ -56,8 +56,8 @@ class Passes:
 
     Notes
     -----
-    One call of the kernel for all steps where the data are small; chunk by chunk, so
-    that Ctrl-C is answered within a step, where they are not.
+    One call of the kernel for all steps where the data are small. Where they are not,
+    chunk by chunk, on threads; Ctrl-C is answered between two chunks.
     """
 
     method = "passes"
@@ -132,10 +132,12 @@ class Moments:
 
     Notes
     -----
-    One pass adds up the second moments of the columns, centred near their mean; a step
-    then costs 2 p^2 operations whatever the number of rows. The loss is known at an
-    origin, from a pass, and followed from there; where the two cancel, as they do when
-    a fit becomes nearly perfect, another pass makes the point at hand the origin.
+    One pass adds up the second moments of the columns, centred near their mean where
+    there is an intercept and they are not standardised; a step then costs 2 p^2
+    operations whatever the number of rows. Loss and gradient are known at an origin,
+    from a pass, and followed from there. Where terms of the loss cancel to a part in
+    1e5, as they do when a fit becomes nearly perfect, another pass makes the point at
+    hand the origin; the second moments stay.
     """
 
     method = "moments"
@@ -315,6 +317,8 @@ def saving(
 
     Notes
     -----
+    Left out are threads, which shorten passes and the adding up of moments alike, and
+    that loss and gradient may have to be taken anew.
     ``bench/bench_runs.py`` compares the choice with the truth on both sides.
     """
     d = n_features

@@ -53,9 +53,10 @@ class Fit:
     Parameters
     ----------
     coef : ndarray of float64, shape (n_features,)
-        Coefficients, in units of y per unit of each column of X.
+        Coefficients, in units of y per unit of each column of X; for "log_loss" those
+        of the log-odds of y = 1.
     intercept : float
-        Constant term, in units of y; 0 if none was fitted.
+        Constant term, in units of y or of log-odds; 0 if none was fitted.
     loss : float
         Mean loss of this model on the training data.
     n_iter : int
@@ -79,8 +80,9 @@ class Fit:
         Whether it was trained on standardised columns, to which the learning rates
         then belong.
     method : str
-        How the steps were made: "passes" over the data, or on their "moments", which
-        one pass adds up where that is faster (squared errors, many rows and steps).
+        How the steps were made: by "passes" over the data, one a step, or on their
+        "moments", which one pass adds up and which are taken for squared errors where
+        that is estimated to be faster (many rows and steps). The steps are the same.
 
     Notes
     -----
@@ -114,7 +116,7 @@ class Fit:
     method: str
 
     def predict(self, X: object) -> Doubles:
-        """Return the predictions ``X @ coef + intercept``.
+        """Return the raw predictions ``X @ coef + intercept``.
 
         Parameters
         ----------
@@ -125,7 +127,8 @@ class Fit:
         Returns
         -------
         ndarray of float64, shape (n_samples,)
-            Predictions, in units of y; a number for a number.
+            Predictions, in units of y, or for "log_loss" the log-odds of y = 1; a
+            number for a number.
 
         Raises
         ------

@@ -158,8 +158,9 @@ class Summation:
 
     Notes
     -----
-    Chunks depend on the shape of X alone and their sums are merged in order: any
-    number of threads gives the same bits.
+    Chunks depend on the shape and the type of X alone and their sums are merged in
+    order: any number of threads gives the same bits. Up to `CHUNK_VALUES` values are
+    one chunk, for which no thread is started.
     """
 
     def __init__(self, kind: int, examples: Examples, team: Team) -> None:
@@ -204,6 +205,12 @@ class Summation:
         -------
         MomentSum
             The totals.
+
+        Notes
+        -----
+        The rows are cut into at most `MAX_MOMENT_PARTS` parts, or as many as
+        `moment_room` allows: each has second moments of its own, and so does each
+        thread in the kernel.
         """
         n_samples, n_features = self.examples.X.shape
         parts = self._chunks
@@ -259,7 +266,8 @@ def moment_room(examples: Examples) -> int:
     Returns
     -------
     int
-        0 if a single one is out of proportion to X.
+        0 if a single one is out of proportion to X: takes more than 4 MiB and more
+        than a two-hundredth of its bytes.
     """
     n_features = examples.X.shape[1]
     room = max(MOMENT_BYTES, int(MOMENT_PART * examples.X.nbytes))

@@ -239,12 +239,26 @@ def train(
     -----
     An iteration costs 4 n_samples n_features operations and one reading of `X`; the
     first row of the history is seen before any update and the last after all, so a run
-    reads `X` once more than it iterates. Further readings: one for a start that is not
-    zero, three for `standardize`, and for "auto" one at 2 n_samples n_features^2
-    operations, or 40 if X has more than 512 rows and columns. A run ended by a rule may
-    make up to about 50 ms of steps twice. Sums are in float64 whatever the type of
-    `X`. Ctrl-C is answered within about 50 ms. The same call on the same machine gives
-    the same bits.
+    reads `X` once more than it iterates. On the moments of the data (``fit.method``),
+    which squared errors allow, it costs 2 n_features^2 operations and no reading. These
+    are added up by one reading at n_samples n_features^2 operations; another is made
+    when loss and gradient are taken anew, as the fit becomes nearly perfect. Both agree
+    to 1e-9, and the one that is estimated to be faster is taken before the first step.
+
+    Further readings: three for `standardize`, and one for a start that is not zero,
+    though none on moments. For the largest stable learning rate there are none where
+    moments are known, else one at n_samples n_features^2 operations, or 40 if X has
+    more than 512 rows and columns; they are made for "auto", and after a run that
+    diverged, that could not lower the loss further, or beside which they cost little. A
+    run ended by a rule may make up to about 50 ms of steps twice. `X` is not read to be
+    checked: a missing or infinite value shows in the sums, and is looked for then.
+
+    Sums are in float64 whatever the type of `X`. Besides what is returned and copies of
+    data that cannot be read in place, a run needs a few MB, some 20 with `standardize`,
+    or a few hundredths of `X` if that is more.
+
+    Threads sum chunks of rows, which are merged in order. Ctrl-C is answered within
+    about 50 ms. The same call on the same machine gives the same bits.
 
     References
     ----------
