@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gdfast
-from gdfast import DivergenceError, Fit, History, training
+from gdfast import DivergenceError, Fit, History, drivers, training
 from gdfast import fit as fit_module
 
 X = np.array([[1.0, 8.0], [2.0, 3.0], [4.0, 5.0], [7.0, 1.0], [5.0, 9.0]])
@@ -282,6 +282,35 @@ def test_another_format_is_an_error(keep, number, monkeypatch, tmp_path):
         load = keep(FITS["no history"](), tmp_path / "fit")
     with pytest.raises(ValueError, match=r"7\.6\.5.*format"):
         load()
+
+
+@KEEP
+@pytest.mark.parametrize("method", ["moments", "passes"])
+def test_the_method_is_kept(keep, method, monkeypatch, tmp_path):
+    worth_it = -np.inf if method == "moments" else np.inf
+    monkeypatch.setattr(drivers, "WORTH_IT", worth_it)
+    fit = gdfast.train(np.arange(9.0), np.arange(9.0) ** 2, max_iter=3)
+    assert fit.method == method
+    assert keep(fit, tmp_path / "fit")().method == method
+
+
+@KEEP
+def test_before_there_was_a_method_it_was_passes(keep, monkeypatch, tmp_path):
+    # As version 0.1.0 wrote it.
+    fit = FITS["full history"]()
+    get_state = gdfast.Fit.__getstate__
+
+    def older(self):
+        state = get_state(self)
+        del state["method"]
+        return {**state, "format": 1}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gdfast.Fit, "__getstate__", older)
+        load = keep(fit, tmp_path / "fit")
+    found = load()
+    assert found.method == "passes"
+    assert_same(found, fit)
 
 
 def test_the_same_version_comes_without_warning(fit, tmp_path):

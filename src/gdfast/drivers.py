@@ -153,8 +153,9 @@ class Moments:
         self._summation = Summation(summation.kind, examples, summation.team)
         sums = self._summation.moments(self._centred(params))
         self.origin: Origin | None = self._at(params, sums.totals)
-        self._second_moment = sums.second_moment(len(params))
-        self._hessian = loss.max_curvature * self._second_moment
+        self._curvature = loss.max_curvature
+        self._hessian = sums.second_moment(len(params))
+        self._hessian *= self._curvature
 
     @property
     def values_per_step(self) -> int:
@@ -201,11 +202,12 @@ class Moments:
         ndarray of float64, shape (n_params, n_params)
             Symmetric; for columns that are not centred, whatever is done here.
         """
-        if self.center is None:
-            return self._second_moment
-        shear = np.eye(len(self._second_moment))
-        shear[-1, :-1] = self.center
-        moment: Doubles = shear.T @ self._second_moment @ shear
+        moment: Doubles = self._hessian / self._curvature
+        if self.center is not None:
+            with np.errstate(over="ignore", invalid="ignore"):
+                for matrix in (moment, moment.T):
+                    for row, shift in zip(matrix, self.center, strict=False):
+                        row += shift * matrix[-1]
         return moment
 
     def _centred(self, params: Doubles) -> Doubles:
@@ -224,11 +226,15 @@ class Moments:
 
 def _near_mean(examples: Examples) -> Doubles:
     """Return the mean of some rows from everywhere that have weight."""
-    X, weight = examples.X, examples.sample_weight
-    rows = np.arange(len(X)) if weight is None else np.flatnonzero(weight)
-    rows = rows[:: max(1, len(rows) // CENTER_ROWS)]
-    center: Doubles = X[rows].mean(axis=0, dtype=np.float64)
-    return center
+    X, _, weight, _ = examples
+    n_rows = len(X) if weight is None else np.count_nonzero(weight)
+    step = max(1, n_rows // CENTER_ROWS)
+    total, count = np.zeros(X.shape[1]), 0
+    for X, _, weight, _ in examples.chunks():
+        rows = X[::step] if weight is None else X[np.flatnonzero(weight)[::step]]
+        total += rows.sum(axis=0, dtype=np.float64)
+        count += len(rows)
+    return total / count
 
 
 Driver: TypeAlias = Passes | Moments

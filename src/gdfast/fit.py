@@ -302,7 +302,10 @@ def load(path: str | os.PathLike[str]) -> Fit:
 
 
 def _check_written(state: dict[str, Any]) -> None:
-    """Raise or warn if a fit was written in another format or by another version."""
+    """Raise or warn if a fit was written in another format or by another version.
+
+    What older versions of the same format did not write is filled in.
+    """
     written = state["version"]
     if state["format"] != FORMAT:
         raise ValueError(
@@ -314,6 +317,7 @@ def _check_written(state: dict[str, Any]) -> None:
             f"this fit was written by gdfast {written} and is read by {__version__}",
             stacklevel=3,
         )
+    state.setdefault("method", "passes")  # there was nothing else
 
 
 def _listed(names: tuple[str, ...] | None) -> str:

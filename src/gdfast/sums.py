@@ -18,6 +18,8 @@ from gdfast.threads import Team
 # Values of X in a chunk that Python sees: 8 MB, a fraction of a millisecond of work, so
 # that a temporary copy of one stays small and Ctrl-C is answered between two.
 CHUNK_VALUES = 1 << 20
+# Values of X in a piece that NumPy works on: each of its temporary arrays takes 1 MB.
+PIECE_VALUES = 1 << 17
 # Rows at least of a chunk with sums of its own, which are as long as a row: all such
 # sums together then take less than a hundredth of X.
 MIN_CHUNK_ROWS = 256
@@ -53,7 +55,7 @@ class Examples(NamedTuple):
         Parameters
         ----------
         rows : int or None
-            How many at a time; None for `CHUNK_VALUES` values of X.
+            How many at a time; None for `PIECE_VALUES` values of X.
 
         Yields
         ------
@@ -62,7 +64,7 @@ class Examples(NamedTuple):
         """
         X, y, weight, columns = self
         if rows is None:
-            rows = max(1, CHUNK_VALUES // X.shape[1])
+            rows = max(1, PIECE_VALUES // X.shape[1])
         if len(X) <= rows:
             yield self
             return
