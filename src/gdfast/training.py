@@ -254,8 +254,8 @@ def train(
     checked: a missing or infinite value shows in the sums, and is looked for then.
 
     Sums are in float64 whatever the type of `X`. Besides what is returned and copies of
-    data that cannot be read in place, a run needs a few MB, some 20 with `standardize`,
-    or a few hundredths of `X` if that is more.
+    data that cannot be read in place, a run needs a few MB (up to 30 with `standardize`
+    or on moments of hundreds of columns), or a few hundredths of `X` if that is more.
 
     Threads sum chunks of rows, which are merged in order. Ctrl-C is answered within
     about 50 ms. The same call on the same machine gives the same bits.
