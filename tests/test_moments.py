@@ -18,7 +18,7 @@ WIDTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 128, 130, 
 def block_rows(d):
     """Return how many rows the kernel takes at once."""
     padded = -(-d // 8) * 8
-    return max(32, min(256, 2048 // padded // 4 * 4))
+    return max(16, min(256, 512 // padded // 4 * 4))
 
 
 def lengths(d):

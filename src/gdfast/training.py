@@ -572,7 +572,7 @@ def _safe_rate(max_stable: float, examples: Examples) -> float:
 def _costs_little(examples: Examples, n_params: int, n_iter: int) -> bool:
     """Whether finding the largest stable rate is cheap beside the run."""
     n_samples = len(examples.X)
-    operations = 2 * n_samples * n_params * min(n_samples, n_params)
+    operations = n_samples * n_params * min(n_samples, n_params)
     run = 4 * n_samples * n_params * n_iter
     return operations <= max(FREE_OPERATIONS, run / 10)
 
