@@ -51,7 +51,8 @@ cdef enum:
     MAX_BLOCK_ROWS = 256
     MOMENT_VALUES = 512     # of X in a block that moments are made of,
     MIN_MOMENT_ROWS = 16    # with so many rows that its sums are rarely put away
-    SHORT_ROW = 16          # rows up to this are taken four at once, as they lie close
+    SHORT_ROW = 16          # four rows up to this lie close to each other, and those
+    LONG_ROW = 2048         # from this on are read in order each, and share coef
 
 cdef struct Data:
     # A chunk of examples as the caller holds it. Steps are in bytes.
@@ -104,8 +105,9 @@ cdef inline Py_ssize_t y_size(const Data* data) noexcept nogil:
     return sizeof(float) if data.y_single else sizeof(double)
 
 
-cdef inline bint is_short(const Data* data) noexcept nogil:
-    return data.n_features <= SHORT_ROW
+cdef inline bint by_fours(const Data* data) noexcept nogil:
+    # Whether predictions are made for four rows at once.
+    return data.n_features <= SHORT_ROW or data.n_features >= LONG_ROW
 
 
 cdef bint allocate(Work* work, const Data* data, bint moments) noexcept nogil:
@@ -152,7 +154,7 @@ cdef bint in_place(const Data* data, Py_ssize_t start, const Work* work) noexcep
         return False
     if data.n_features == 1:
         return data.x_step == size and work.n_rows % LANES == 0
-    if is_short(data) and work.n_rows % 4 != 0:
+    if by_fours(data) and work.n_rows % 4 != 0:
         return False
     if work.padded == data.n_features:
         return True
@@ -420,7 +422,7 @@ cdef void add_block(
     cdef Py_ssize_t i
     if data.n_features == 1:
         predict_column(x, work, b)
-    elif is_short(data):
+    elif by_fours(data):
         predict_four(x, work, b)
     else:
         predict_each(x, work, b)
