@@ -317,6 +317,7 @@ def test_nothing_of_the_size_of_X_is_allocated(
     X[:: n_samples // 1000] = rng.random(n_features)
     y, weight = np.zeros(n_samples, dtype), np.ones(n_samples)
     y[::7] = 1
+    gdfast.train(X[:9], y[:9], max_iter=1)  # what NumPy needs for a memmap is loaded
     for method, worth_it in METHODS.items():
         monkeypatch.setattr(drivers, "WORTH_IT", worth_it)
         for options in ({}, {"standardize": True}, {"sample_weight": weight}):
@@ -502,6 +503,8 @@ def test_a_driver_gives_the_moments_of_the_columns_as_they_are(rng, intercept):
         params = np.zeros(4 + intercept)
         driver = Moments(LOSSES["squared_error"], summation, params)
         assert (driver.center is not None) == intercept
+        if intercept:
+            np.testing.assert_allclose(driver.center, X.mean(axis=0), rtol=1e-14)
         assert driver.values_per_step == len(params) ** 2
         assert Passes(summation).values_per_step == 50 * 5
         moment = driver.second_moment()
