@@ -30,7 +30,7 @@ FUNCTIONS = [
 # Around every boundary of the kernel: lanes of 8, 4 rows at a time, rows of up to 16
 # values and longer ones, sums of 8 vectors of 2 or 4; blocks of 256 rows, 112 (of 9
 # values), 28 (of 33) and never fewer than 4.
-WIDTHS = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 513, 1025]
+WIDTHS = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 513, 1025, 2049]
 LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 28, 29, 31, 111, 112, 113, 255, 256, 257, 513, 1030]
 
 

@@ -100,10 +100,15 @@ class Team:
             self._start, self._done = threading.Semaphore(0), threading.Semaphore(0)
         while len(self._threads) < helpers:
             thread = threading.Thread(target=self._help, name="gdfast", daemon=True)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more threads
+                helpers = len(self._threads)
+                break
             self._threads.append(thread)
         self._task, self._work, self._error = task, deque(range(count)), None
-        self._start.release(helpers)
+        for _ in range(helpers):
+            self._start.release()
         try:
             self._do_parts(task)
             for _ in range(helpers):
