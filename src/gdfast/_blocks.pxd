@@ -1,0 +1,226 @@
+# Blocks of rows: where the loops of a pass find their values. A block is read in place
+# or copied to where it is centred and followed by zeros.
+
+from libc.stdlib cimport calloc
+from libc.string cimport memset
+
+from gdfast._simd cimport LANES, WIDTH, load, load_single, store, vec
+
+ctypedef fused x_value:
+    float
+    double
+
+ctypedef fused y_value:
+    float
+    double
+
+cdef enum:
+    BLOCK_VALUES = 1024     # of X
+    MIN_BLOCK_ROWS = 4
+    MAX_BLOCK_ROWS = 256
+    MOMENT_VALUES = 512     # of X in a block that moments are made of,
+    MIN_MOMENT_ROWS = 16    # with so many rows that its sums are rarely put away
+    SHORT_ROW = 16          # four rows up to this lie close to each other, and those
+    LONG_ROW = 2048         # from this on are read in order each, and share coef
+
+cdef struct Data:
+    # A chunk of examples as the caller holds it. Steps are in bytes.
+    const char* X
+    Py_ssize_t x_step
+    bint x_single        # float32, else float64
+    const char* y
+    Py_ssize_t y_step
+    bint y_single
+    const double* sample_weight  # NULL: every row weighs 1
+    const double* center         # NULL: columns are taken as they are
+    const double* scale
+    Py_ssize_t n_rows
+    Py_ssize_t n_features
+
+cdef struct Work:
+    # What a pass needs beside the data: the block at hand, and running sums.
+    bint moments         # whether moments are added up beside the gradient
+    Py_ssize_t padded    # features, and zeros up to whole lanes
+    Py_ssize_t copy_step  # values from one row to the next where rows are copied
+    Py_ssize_t max_rows  # of a block
+    Py_ssize_t n_rows    # of this block; its arrays go on with zeros to whole lanes
+    const char* x        # in X, or in `x_memory` as doubles
+    Py_ssize_t step      # values from one row to the next
+    bint single          # whether they are float32
+    const char* y        # in y, or in `y_memory` as doubles
+    bint y_single
+    const double* weight  # NULL: every row weighs 1
+    double* memory       # one piece for all of these
+    double* coef
+    double* gradient     # sums; of one feature in lanes
+    double* loss_sum     # in lanes
+    double* slope_sum
+    double* z
+    double* slope
+    double* y_memory
+    double* weight_memory
+    double* x_memory
+
+
+cdef inline Py_ssize_t whole_lanes(Py_ssize_t n) noexcept nogil:
+    return (n + LANES - 1) // LANES * LANES
+
+
+cdef inline Py_ssize_t x_size(const Data* data) noexcept nogil:
+    return sizeof(float) if data.x_single else sizeof(double)
+
+
+cdef inline Py_ssize_t y_size(const Data* data) noexcept nogil:
+    return sizeof(float) if data.y_single else sizeof(double)
+
+
+cdef inline bint by_fours(const Data* data) noexcept nogil:
+    # Whether predictions are made for four rows at once.
+    return data.n_features <= SHORT_ROW or data.n_features >= LONG_ROW
+
+
+cdef inline bint allocate(Work* work, const Data* data, bint moments) noexcept nogil:
+    # One piece of memory for all that a pass needs; False when there is none.
+    cdef Py_ssize_t padded = whole_lanes(data.n_features)
+    cdef Py_ssize_t rows = BLOCK_VALUES // data.n_features
+    cdef Py_ssize_t least = MIN_BLOCK_ROWS, lanes
+    if moments:
+        rows = MOMENT_VALUES // padded
+        least = MIN_MOMENT_ROWS
+    rows = max(least, min(MAX_BLOCK_ROWS, rows // 4 * 4))
+    lanes = whole_lanes(rows)
+    work.moments = moments
+    work.padded = padded
+    work.max_rows = rows
+    work.copy_step = 1 if data.n_features == 1 else padded
+    if moments and padded % 64 == 0:  # rows 512 bytes apart share sets of the cache
+        work.copy_step += LANES
+    work.memory = <double*> calloc(
+        2 * padded + 2 * LANES + 4 * lanes + lanes * max(work.copy_step, LANES),
+        sizeof(double),
+    )
+    if work.memory == NULL:
+        return False
+    work.n_rows = 0
+    work.coef = work.memory
+    work.gradient = work.coef + padded
+    work.loss_sum = work.gradient + padded
+    work.slope_sum = work.loss_sum + LANES
+    work.z = work.slope_sum + LANES
+    work.slope = work.z + lanes
+    work.y_memory = work.slope + lanes
+    work.weight_memory = work.y_memory + lanes
+    work.x_memory = work.weight_memory + lanes
+    return True
+
+
+cdef inline bint in_place(
+    const Data* data, Py_ssize_t start, const Work* work
+) noexcept nogil:
+    # Whether the loops can read the rows of a block in X: they read whole lanes, which
+    # may reach into the next rows but not into what lies beside or behind X.
+    cdef Py_ssize_t size = x_size(data)
+    cdef Py_ssize_t row = data.n_features * size
+    if data.center != NULL or work.moments or data.x_step % size != 0:
+        return False
+    if data.n_features == 1:
+        return data.x_step == size and work.n_rows % LANES == 0
+    if by_fours(data) and work.n_rows % 4 != 0:
+        return False
+    if work.padded == data.n_features:
+        return True
+    return data.x_step == row and (
+        (start + work.n_rows - 1) * row + work.padded * size <= data.n_rows * row
+    )
+
+
+cdef inline vec load_any(const x_value* source) noexcept nogil:
+    if x_value is float:
+        return load_single(source)
+    else:
+        return load(source)
+
+
+cdef inline void copy_rows(
+    const x_value* start, const Data* data, Work* work
+) noexcept nogil:
+    # Copy rows as doubles, centred and scaled where asked, and zeros behind them.
+    cdef Py_ssize_t i, j, d = data.n_features
+    cdef Py_ssize_t rows = whole_lanes(work.n_rows)
+    cdef double* to = work.x_memory
+    cdef const x_value* row
+    cdef vec x
+    for i in range(work.n_rows):
+        row = <const x_value*> (<const char*> start + i * data.x_step)
+        j = 0
+        while j + WIDTH <= d:
+            x = load_any(row + j)
+            if data.center != NULL:
+                x = (x - load(data.center + j)) * load(data.scale + j)
+            store(to + j, x)
+            j += WIDTH
+        while j < d:
+            to[j] = row[j]
+            if data.center != NULL:
+                to[j] = (to[j] - data.center[j]) * data.scale[j]
+            j += 1
+        while j < work.copy_step:
+            to[j] = 0.0
+            j += 1
+        to += work.copy_step
+    memset(to, 0, (rows - work.n_rows) * work.copy_step * sizeof(double))
+    work.x = <const char*> work.x_memory
+    work.step = work.copy_step
+    work.single = False
+
+
+cdef inline const double* load_column(
+    const char* first, Py_ssize_t step, bint single, const Work* work, double* memory
+) noexcept nogil:
+    # Values of the rows of a block as doubles, and zeros up to whole lanes.
+    cdef Py_ssize_t i
+    for i in range(work.n_rows):
+        if single:
+            memory[i] = (<const float*> (first + i * step))[0]
+        else:
+            memory[i] = (<const double*> (first + i * step))[0]
+    for i in range(work.n_rows, whole_lanes(work.n_rows)):
+        memory[i] = 0.0
+    return memory
+
+
+cdef inline void load_block(
+    const Data* data, Py_ssize_t start, Work* work
+) noexcept nogil:
+    # Bring in the rows from `start` on: as many as a block holds.
+    cdef const char* X = data.X + start * data.x_step
+    cdef Py_ssize_t i
+    work.n_rows = min(work.max_rows, data.n_rows - start)
+    if in_place(data, start, work):
+        work.x = X
+        work.step = data.x_step // x_size(data)
+        work.single = data.x_single
+    elif data.x_single:
+        copy_rows(<const float*> X, data, work)
+    else:
+        copy_rows(<const double*> X, data, work)
+    work.y = data.y + start * data.y_step
+    work.y_single = data.y_single
+    if work.n_rows % LANES != 0 or data.y_step != y_size(data):
+        work.y_single = False
+        work.y = <const char*> load_column(
+            work.y, data.y_step, data.y_single, work, work.y_memory
+        )
+    if data.sample_weight != NULL:
+        work.weight = data.sample_weight + start
+        if work.n_rows % LANES != 0:
+            work.weight = load_column(
+                <const char*> work.weight, sizeof(double), False,
+                work, work.weight_memory,
+            )
+    elif work.n_rows % LANES != 0:  # rows that are not there weigh nothing
+        for i in range(whole_lanes(work.n_rows)):
+            work.weight_memory[i] = 1.0 if i < work.n_rows else 0.0
+        work.weight = work.weight_memory
+    else:
+        work.weight = NULL
