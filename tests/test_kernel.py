@@ -273,6 +273,20 @@ def test_steps_may_be_split_over_calls(kernel, rng, d):
     assert np.r_[trace_1, trace_2].tolist() == trace.tolist()
 
 
+@pytest.mark.parametrize("d", [1, 9])
+@pytest.mark.parametrize("n_steps", [0, 3])
+def test_a_row_more_shows_where_the_steps_led(kernel, rng, d, n_steps):
+    data = example(rng, 50, d)
+    _, trace, path = run(kernel, data, rng.standard_normal(d + 1), 4, path=True)
+    some, ended = path[0].copy(), np.empty((n_steps + 1, 3))
+    visited = np.empty((n_steps + 1, d + 1))
+    kernel.descend(0, *data, some, np.full(n_steps, 0.01), ended, visited)
+    assert some.tolist() == path[n_steps].tolist()
+    assert visited.tolist() == path[: n_steps + 1].tolist()
+    assert ended[:, :2].tolist() == trace[: n_steps + 1, :2].tolist()
+    assert ended[:, 2].tolist() == [*trace[:n_steps, 2], np.inf]
+
+
 @pytest.mark.parametrize("d", [1, 3, 9, 40])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_layouts_read_in_place_give_the_same_bits(compiled, rng, d, dtype):
@@ -413,8 +427,9 @@ def test_wrong_shapes_are_errors_and_change_nothing(kernel, change, message):
     [
         ({"trace": np.empty((1, 3))}, "trace must have shape"),
         ({"trace": np.empty((2, 2))}, "trace must have shape"),
-        ({"path": np.empty((1, 3))}, "path must have shape"),
-        ({"path": np.empty((2, 2))}, "path must have shape"),
+        ({"trace": np.empty((4, 3))}, "trace must have shape"),
+        ({"path": np.empty((1, 3))}, "path must have n_params values for each row of"),
+        ({"path": np.empty((2, 2))}, "path must have n_params values for each row of"),
     ],
 )
 def test_wrong_outputs_are_errors(kernel, change, message):

@@ -36,13 +36,10 @@ def integers(rng, n, d):
 
 
 def moments(kernel, X, y, weight, columns, params, kind=0):
-    """Return all that is added to zeros: gradient, first, second, two sums."""
-    d = X.shape[1]
-    gradient, first, second = np.zeros_like(params), np.zeros(d), np.zeros((d, d))
-    loss_sum, weight_sum = kernel.add_moments(
-        kind, X, y, weight, columns, params, gradient, first, second
-    )
-    return gradient, first, second, loss_sum, weight_sum
+    """Return all that is added to zeros: gradient, moment, two sums."""
+    gradient, moment = np.zeros_like(params), np.zeros((len(params), len(params)))
+    sums = kernel.add_moments(kind, X, y, weight, columns, params, gradient, moment)
+    return gradient, moment, *sums
 
 
 def same(got, expected):
@@ -58,15 +55,13 @@ def test_moments_are_exact_on_rationals(kernel):
     weight = [Fraction(1), Fraction(2), Fraction(1, 2)]
     center, scale = [Fraction(1, 2), Fraction(-1)], [Fraction(2), Fraction(1, 4)]
     rows = [[(x - c) * f for x, c, f in zip(r, center, scale, strict=True)] for r in X]
-    first = [
-        sum(s * row[j] for s, row in zip(weight, rows, strict=True)) for j in range(2)
-    ]
-    second = [
+    rows = [[*row, Fraction(1)] for row in rows]
+    moment = [
         [
             sum(s * row[i] * row[j] for s, row in zip(weight, rows, strict=True))
-            for j in range(2)
+            for j in range(3)
         ]
-        for i in range(2)
+        for i in range(3)
     ]
 
     def floats(values):
@@ -74,9 +69,10 @@ def test_moments_are_exact_on_rationals(kernel):
 
     columns = floats([center, scale])
     got = moments(kernel, floats(X), np.zeros(3), floats(weight), columns, np.zeros(3))
-    assert got[1].tolist() == floats(first).tolist()  # dyadic numbers: no rounding
-    assert got[2].tolist() == floats(second).tolist()
-    assert got[4] == 3.5
+    assert got[1].tolist() == floats(moment).tolist()  # dyadic numbers: no rounding
+    assert got[3] == 3.5
+    got = moments(kernel, floats(X), np.zeros(3), floats(weight), columns, np.zeros(2))
+    assert got[1].tolist() == floats(moment)[:2, :2].tolist()  # without intercept
 
 
 @pytest.mark.parametrize("d", WIDTHS)
@@ -88,9 +84,9 @@ def test_integers_are_summed_exactly(kernel, rng, d, weighted):
         got = moments(kernel, X, y, weight if weighted else None, None, params)
         residual = X @ params[:d] + params[d] - y  # of integers: exact
         assert got[0].tolist() == [*(2 * (s * residual) @ X), 2 * s @ residual]
-        assert got[1].tolist() == (s @ X).tolist()
-        assert got[2].tolist() == ((X.T * s) @ X).tolist()
-        assert got[3:] == (s @ residual**2, s.sum())
+        rows = np.column_stack([X, np.ones(n)])
+        assert got[1].tolist() == ((rows.T * s) @ rows).tolist()
+        assert got[2:] == (s @ residual**2, s.sum())
 
 
 @pytest.mark.parametrize("d", WIDTHS)
@@ -102,18 +98,16 @@ def test_moments_equal_longdouble(kernel, rng, d, dtype, weighted, columns):
     X = rng.standard_normal((n, d)).astype(dtype)
     weight = rng.uniform(0.5, 2, n) if weighted else None
     scales = np.array([rng.normal(size=d), rng.uniform(0.5, 2, d)]) if columns else None
-    got = moments(kernel, X, np.zeros(n, dtype), weight, scales, np.zeros(d))
+    got = moments(kernel, X, np.zeros(n, dtype), weight, scales, np.zeros(d + 1))
     wide = X.astype(np.longdouble)
     if columns:
         wide = (wide - scales[0]) * scales[1]
     s = np.ones(n, np.longdouble) if weight is None else weight.astype(np.longdouble)
-    pairs = [(i, j) for i in {0, d // 2, d - 1} for j in range(d)]
-    first = (s[:, None] * wide).sum(axis=0)
-    size = (s[:, None] * np.abs(wide)).sum(axis=0)
-    assert (np.abs(got[1] - first) <= 5e-15 * size).all()
-    for i, j in pairs:
-        terms = s * wide[:, i] * wide[:, j]
-        assert abs(got[2][i, j] - terms.sum()) <= 5e-15 * np.abs(terms).sum()
+    wide = np.column_stack([wide, np.ones(n)])
+    for i in {0, d // 2, d - 1, d}:
+        terms = (s * wide[:, i])[:, None] * wide
+        size = np.abs(terms).sum(axis=0)
+        assert (np.abs(got[1][i] - terms.sum(axis=0)) <= 5e-15 * size).all()
 
 
 @pytest.mark.parametrize("d", [1, 3, 8, 17, 64, 130])
@@ -130,19 +124,18 @@ def test_gradient_and_loss_are_those_of_add_gradient(kernel, rng, d, intercept, 
     sums = kernel.add_gradient(kind, X, y, weight, None, params, gradient)
     size = np.abs(gradient).max()
     np.testing.assert_allclose(got[0], gradient, rtol=1e-13, atol=1e-14 * size)
-    assert got[3:] == pytest.approx(sums, rel=1e-14)
+    assert got[2:] == pytest.approx(sums, rel=1e-14)
 
 
 @pytest.mark.parametrize("d", [1, 2, 9])
 def test_moments_are_added_to_what_is_there(kernel, d):
     X = np.full((1, d), 3.0)
-    gradient, first, second = np.full(d, 10.0), np.full(d, 20.0), np.full((d, d), 40.0)
+    gradient, moment = np.full(d + 1, 10.0), np.full((d + 1, d + 1), 40.0)
     kernel.add_moments(
-        0, X, np.array([0.0]), None, None, np.zeros(d), gradient, first, second
+        0, X, np.array([0.0]), None, None, np.zeros(d + 1), gradient, moment
     )
-    assert gradient.tolist() == [10.0] * d
-    assert first.tolist() == [23.0] * d
-    assert second.tolist() == [[49.0] * d] * d
+    assert gradient.tolist() == [10.0] * (d + 1)
+    assert moment.tolist() == [[49.0] * d + [43.0]] * d + [[43.0] * d + [41.0]]
 
 
 @pytest.mark.parametrize("d", [2, 5, 33, 64, 130])
@@ -150,8 +143,8 @@ def test_products_are_symmetric(compiled, rng, d):
     # Exactly: what is solved or stepped with is then the same from either side.
     X, weight = rng.standard_normal((77, d)), rng.uniform(0, 2, 77)
     for s in (None, weight):
-        second = moments(compiled, X, np.zeros(77), s, None, np.zeros(d))[2]
-        assert second.tolist() == second.T.tolist()
+        moment = moments(compiled, X, np.zeros(77), s, None, np.zeros(d + 1))[1]
+        assert moment.tolist() == moment.T.tolist()
 
 
 # --------------------------------------------------------- properties that hold exactly
@@ -165,14 +158,14 @@ def test_any_chunking_gives_the_same_sums(kernel, rng, d, weighted):
     weight = weight if weighted else None
     whole = moments(kernel, X, y, weight, None, params)
     for cuts in ([1], [256], [3, 32, 41, 699], list(range(0, n, 97))[1:]):
-        gradient, first, second = (np.zeros_like(total) for total in whole[:3])
+        gradient, moment = (np.zeros_like(total) for total in whole[:2])
         sums = np.zeros(2)
         for part in np.split(np.arange(n), cuts):
             sums += kernel.add_moments(
                 *(0, X[part], y[part], None if weight is None else weight[part]),
-                *(None, params, gradient, first, second),
+                *(None, params, gradient, moment),
             )
-        assert same((gradient, first, second, *sums), whole)
+        assert same((gradient, moment, *sums), whole)
 
 
 @pytest.mark.parametrize("d", [1, 4, 9, 64])
@@ -190,11 +183,12 @@ def test_scaling_by_powers_of_two_is_exact(compiled, rng, d, power):
     X, y = rng.standard_normal((2, 100, d))
     y = y[:, 0].copy()
     weight = rng.uniform(0, 2, 100)
-    plain = moments(compiled, X, y, weight, None, np.zeros(d))
-    scaled = moments(compiled, X * factor, y, weight, None, np.zeros(d))
-    powers = factor, factor, factor**2, 1, 1
+    plain = moments(compiled, X, y, weight, None, np.zeros(d + 1))
+    scaled = moments(compiled, X * factor, y, weight, None, np.zeros(d + 1))
+    factors = np.append(np.full(d, factor), 1)
+    powers = factors, np.outer(factors, factors), 1, 1
     assert same(scaled, [a * b for a, b in zip(plain, powers, strict=True)])
-    heavy = moments(compiled, X, y, weight * factor, None, np.zeros(d))
+    heavy = moments(compiled, X, y, weight * factor, None, np.zeros(d + 1))
     assert same(heavy, [total * factor for total in plain])
 
 
@@ -230,19 +224,18 @@ def test_missing_values_show_up_in_the_sums(kernel, d, value):
     X = np.ones((300, d))
     X[299, 0] = value
     with np.errstate(invalid="ignore"):
-        got = moments(kernel, X, np.ones(300), None, None, np.zeros(d))
-    assert not np.isfinite(got[1][0])
-    assert not np.isfinite(got[2][0]).any()
-    assert np.isfinite(got[2][1:, 1:]).all()
+        got = moments(kernel, X, np.ones(300), None, None, np.zeros(d + 1))
+    assert not np.isfinite(got[1][0]).any()
+    assert np.isfinite(got[1][1:, 1:]).all()
 
 
 def test_float32_rows_lose_no_digits_in_the_sums(kernel):
     n = 2**20
     X = np.full((n, 1), 1000 + 2**-13, np.float32)
-    got = moments(kernel, X, np.zeros(n, np.float32), None, None, np.zeros(1))
+    got = moments(kernel, X, np.zeros(n, np.float32), None, None, np.zeros(2))
     value = Fraction(float(X[0, 0]))
-    assert got[1][0] == n * value
-    assert got[2][0, 0] == pytest.approx(float(n * value**2), rel=1e-13)
+    assert got[1][0, 1] == n * value
+    assert got[1][0, 0] == pytest.approx(float(n * value**2), rel=1e-13)
 
 
 # ------------------------------------------------------------------- twins and errors
@@ -294,18 +287,13 @@ GOOD = {
         ({"kind": 3}, "unknown loss number 3"),
         ({"kind": -1}, "unknown loss number -1"),
         ({"gradient": np.zeros(2)}, "gradient must have the shape of params"),
-        ({"first": np.zeros(1)}, "first must have one value for each column of X"),
-        ({"first": np.zeros(3)}, "first must have one value for each column of X"),
-        ({"second": np.zeros((2, 3))}, "second must have shape"),
-        ({"second": np.zeros((3, 2))}, r"second must have shape \(n_features, n_f"),
+        ({"moment": np.zeros((3, 2))}, r"moment must have shape \(n_params, n_params"),
+        ({"moment": np.zeros((2, 3))}, r"moment must have shape \(n_params, n_params"),
+        ({"moment": np.zeros((4, 4))}, r"moment must have shape \(n_params, n_params"),
     ],
 )
 def test_wrong_shapes_are_errors_and_change_nothing(kernel, change, message):
-    outputs = {
-        "gradient": np.zeros(3),
-        "first": np.zeros(2),
-        "second": np.zeros((2, 2)),
-    }
+    outputs = {"gradient": np.zeros(3), "moment": np.zeros((3, 3))}
     arguments = {**GOOD, **outputs, **change}
     with pytest.raises(ValueError, match=f"^{message}"):
         kernel.add_moments(**arguments)

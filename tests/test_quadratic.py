@@ -184,6 +184,23 @@ def test_steps_may_be_split_over_calls(kernel, rng):
     assert np.r_[path_1, path_2].tolist() == path.tolist()
 
 
+@pytest.mark.parametrize("n_steps", [0, 3])
+def test_a_row_more_shows_where_the_steps_led(kernel, n_steps):
+    at, rates = np.array([5.0]), np.full(4, 0.125)
+    function = 25.0, np.array([10.0]), np.array([[2.0]]), None
+    _, _, trace, path = run(kernel, *function, at, at, rates)
+    params, ended = at.copy(), np.empty((n_steps + 1, 3))
+    visited = np.empty((n_steps + 1, 1))
+    n_rows = kernel.descend_quadratic(
+        *(*function, at, params, rates[:n_steps], ended, visited)
+    )
+    assert n_rows == n_steps + 1
+    assert visited.tolist() == path[: n_steps + 1].tolist()
+    assert params.tolist() == path[n_steps].tolist()
+    assert ended[:, :2].tolist() == trace[: n_steps + 1, :2].tolist()
+    assert ended[:, 2].tolist() == [*trace[:n_steps, 2], np.inf]
+
+
 # ------------------------------------------------------------------------ when it stops
 
 
@@ -329,8 +346,10 @@ def good():
         ({"center": np.ones(1)}, "center must have one value less than params"),
         ({"trace": np.zeros((1, 3))}, r"trace must have shape \(n_steps, 3\)"),
         ({"trace": np.zeros((2, 2))}, r"trace must have shape \(n_steps, 3\)"),
-        ({"path": np.zeros((1, 3))}, r"path must have shape \(n_steps, n_params\)"),
-        ({"path": np.zeros((2, 2))}, r"path must have shape \(n_steps, n_params\)"),
+        ({"trace": np.zeros((4, 3))}, r"trace must have shape \(n_steps, 3\)"),
+        ({"trace": np.zeros((3, 3))}, "path must have n_params values for each row"),
+        ({"path": np.zeros((1, 3))}, "path must have n_params values for each row of"),
+        ({"path": np.zeros((2, 2))}, "path must have n_params values for each row of"),
     ],
 )
 def test_wrong_shapes_are_errors_and_change_nothing(kernel, change, message):

@@ -15,14 +15,14 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="mprotect of Linux
 
 def results(kernel, kind, X, y, weight, columns, params, steps=3):
     """Return all that the functions which read X make of some data, in bytes."""
-    n, d = X.shape
+    p = len(params)
     data = X, y, weight, columns, params
-    out = [np.zeros_like(params), np.zeros_like(params), np.zeros(d), np.zeros((d, d))]
+    out = [np.zeros(p), np.zeros(p), np.zeros((p, p))]
     sums = kernel.add_gradient(kind, *data, out[0])
     more = kernel.add_moments(kind, *data, *out[1:])
     params = params.copy()
-    trace, path = np.empty((steps, 3)), np.empty((steps, len(params)))
-    rates = np.full(steps, 0.1 / d)
+    trace, path = np.empty((steps + 1, 3)), np.empty((steps + 1, p))
+    rates = np.full(steps, 0.1 / X.shape[1])
     kernel.descend(kind, X, y, weight, columns, params, rates, trace, path)
     return [np.array(a).tobytes() for a in (*out, sums, more, params, trace, path)]
 

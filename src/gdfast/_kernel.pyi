@@ -21,8 +21,7 @@ def add_moments(
     columns: NDArray[np.float64] | None,
     params: NDArray[np.float64],
     gradient: NDArray[np.float64],
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
+    moment: NDArray[np.float64],
 ) -> tuple[float, float]: ...
 def apply_update(
     params: NDArray[np.float64], gradient: NDArray[np.float64], rate: float

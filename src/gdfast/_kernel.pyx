@@ -24,14 +24,14 @@ Design, with the reason for each point:
 
 `gdfast._reference` holds the same functions in NumPy, written to be read.
 """
-from libc.math cimport fabs, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport calloc, free, malloc
 
 from gdfast cimport _simd
 from gdfast._blocks cimport Data, Work, allocate, whole_lanes, x_value, y_value
 from gdfast._losses cimport N_LOSSES
-from gdfast._moments cimport add_moment_pass, add_triangle
-from gdfast._passes cimport add_pass, end_features, fold_lanes, weight_sum
+from gdfast._moments cimport add_moment_pass, end_moment
+from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
 
 
@@ -119,10 +119,11 @@ cdef int known(int kind) except -1:
 cdef int check_outputs(
     Py_ssize_t n_steps, Py_ssize_t n_params, double[:, ::1] trace, double[:, ::1] path
 ) except -1:
-    if trace.shape[0] != n_steps or trace.shape[1] != 3:
-        raise ValueError("trace must have shape (n_steps, 3)")
-    if path is not None and (path.shape[0] != n_steps or path.shape[1] != n_params):
-        raise ValueError("path must have shape (n_steps, n_params)")
+    cdef Py_ssize_t n_rows = trace.shape[0]
+    if not n_steps <= n_rows <= n_steps + 1 or trace.shape[1] != 3:
+        raise ValueError("trace must have shape (n_steps, 3) or (n_steps + 1, 3)")
+    if path is not None and (path.shape[0] != n_rows or path.shape[1] != n_params):
+        raise ValueError("path must have n_params values for each row of trace")
     return 0
 
 
@@ -218,15 +219,14 @@ def add_gradient(
 def add_moments(
     int kind, const x_value[:, :] X, const y_value[:] y,
     const double[::1] sample_weight, const double[:, ::1] columns,
-    const double[::1] params, double[::1] gradient,
-    double[::1] first, double[:, ::1] second,
+    const double[::1] params, double[::1] gradient, double[:, ::1] moment,
 ):
     """Add the loss gradient and the moments of a chunk of examples to running sums.
 
-    Beside what `add_gradient` adds this adds, for rows x_i as `columns` gives them::
+    Beside what `add_gradient` adds this adds, for rows x_i as `columns` gives them and
+    without the 1 if there is no intercept::
 
-        first   +=  sum_i  s_i x_i
-        second  +=  sum_i  s_i x_i x_i'
+        moment  +=  sum_i  s_i [x_i, 1] [x_i, 1]'
 
     Parameters
     ----------
@@ -234,9 +234,7 @@ def add_moments(
         As in `add_gradient`.
     gradient : ndarray of float64, shape of `params`, changed
         The running sum of gradients.
-    first : ndarray of float64, shape (n_features,), changed
-        The running sum of rows.
-    second : ndarray of float64, shape (n_features, n_features), changed
+    moment : ndarray of float64, shape (n_params, n_params), changed
         The running sum of products; symmetric if it was.
 
     Returns
@@ -251,7 +249,7 @@ def add_moments(
     ValueError
         If shapes disagree or `kind` is unknown. Values are not inspected.
     MemoryError
-        If there is no scratch memory: that of `second`, and 16 to 64 rows of doubles,
+        If there is no scratch memory: that of `moment`, and 16 to 64 rows of doubles,
         or twice as many with weights.
 
     Notes
@@ -263,12 +261,13 @@ def add_moments(
     Examples
     --------
     >>> X = np.array([[1.0, 2.0], [3.0, 4.0]])
-    >>> g, first, second = np.zeros(3), np.zeros(2), np.zeros((2, 2))
-    >>> add_moments(0, X, np.ones(2), None, None, np.zeros(3), g, first, second)
+    >>> g, moment = np.zeros(3), np.zeros((3, 3))
+    >>> add_moments(0, X, np.ones(2), None, None, np.zeros(3), g, moment)
     (2.0, 2.0)
-    >>> print(g, first, second)
-    [ -8. -12.  -4.] [4. 6.] [[10. 14.]
-     [14. 20.]]
+    >>> print(g, moment)
+    [ -8. -12.  -4.] [[10. 14.  4.]
+     [14. 20.  6.]
+     [ 4.  6.  2.]]
     """
     cdef Data data = describe(X, y, sample_weight, columns)
     cdef Py_ssize_t d = data.n_features
@@ -276,13 +275,11 @@ def add_moments(
     cdef Work work
     cdef double* sums
     cdef double* left
-    cdef double loss_sum
+    cdef double loss_sum, weights
     known(kind)
     check_gradient(gradient, params.shape[0])
-    if first.shape[0] != d:
-        raise ValueError("first must have one value for each column of X")
-    if second.shape[0] != d or second.shape[1] != d:
-        raise ValueError("second must have shape (n_features, n_features)")
+    if moment.shape[0] != params.shape[0] or moment.shape[1] != params.shape[0]:
+        raise ValueError("moment must have shape (n_params, n_params)")
     if not allocate(&work, &data, True):
         raise MemoryError()
     sums = <double*> calloc(work.padded * (work.padded + 1), sizeof(double))
@@ -298,23 +295,18 @@ def add_moments(
             free(left)
         raise MemoryError()
     with nogil:
+        weights = weight_sum(&data)
         loss_sum = add_moment_pass(
             kind, &data, &work, &params[0], fit_intercept,
             left, sums, sums + work.padded,
         )
-        end_features(&data, work.gradient, &gradient[0])
-        if fit_intercept:
-            gradient[d] += fold_lanes(work.slope_sum)
-        end_features(&data, sums, &first[0])
-        if d == 1:
-            end_features(&data, sums + work.padded, &second[0, 0])
-        else:
-            add_triangle(sums + work.padded, work.padded, second)
+        end_gradient(&data, &work, &gradient[0], fit_intercept)
+        end_moment(&work, d, sums, weights, moment)
         free(sums)
         free(work.memory)
         if data.sample_weight != NULL:
             free(left)
-    return loss_sum, weight_sum(&data)
+    return loss_sum, weights
 
 
 def apply_update(double[::1] params, const double[::1] gradient, double rate):
@@ -370,11 +362,12 @@ def descend(
         Coefficients, then the intercept if one is fitted.
     rates : ndarray of float64, shape (n_steps,)
         Learning rate of every step.
-    trace : ndarray of float64, shape (n_steps, 3), changed
+    trace : ndarray of float64, shape (n_steps, 3) or (n_steps + 1, 3), changed
         Of every step: mean loss and max |gradient| before its update, and the largest
-        change of a parameter by it.
-    path : ndarray of float64, shape (n_steps, n_params), or None, changed
-        The parameters before every update.
+        change of a parameter by it. If there is one row more, the same of where the
+        steps led to, and inf for a change.
+    path : ndarray of float64, shape (len(trace), n_params), or None, changed
+        The parameters that every row of `trace` was seen at.
 
     Raises
     ------
@@ -414,7 +407,7 @@ def descend(
         raise MemoryError()
     with nogil:
         weights = weight_sum(&data)
-        for t in range(n_steps):
+        for t in range(trace.shape[0]):
             for j in range(n_params):
                 gradient[j] = 0.0
             trace[t, 0] = add_pass(
@@ -426,7 +419,9 @@ def descend(
             if path is not None:
                 for j in range(n_params):
                     path[t, j] = at[j]
-            trace[t, 2] = update(at, gradient, n_params, rates[t])
+            trace[t, 2] = INFINITY
+            if t < n_steps:
+                trace[t, 2] = update(at, gradient, n_params, rates[t])
         free(gradient)
         free(work.memory)
 
@@ -465,10 +460,10 @@ def descend_quadratic(
 
     Returns
     -------
-    n_steps : int
-        Steps made: all, or those before the first at which `loss` and what is added
-        to it cancel to a part in 1e5, so that rounding might show in the tenth digit.
-        Never 0 if `params` is `origin`.
+    n_rows : int
+        Rows of `trace` that were seen: all, or those before the first at which `loss`
+        and what is added to it cancel to a part in 1e5, so that rounding might show in
+        the tenth digit. Never 0 if `params` is `origin`.
 
     Raises
     ------
@@ -519,12 +514,14 @@ def descend_quadratic(
     with nogil:
         for j in range(n):
             at.size[j] = sqrt(fabs(hessian[j, j]))
-        while t < n_steps and evaluate(&at, &params[0], &trace[t, 0]):
+        while t < trace.shape[0] and evaluate(&at, &params[0], &trace[t, 0]):
             trace[t, 1] = largest(at.slope, n)
             if path is not None:
                 for j in range(n):
                     path[t, j] = params[j]
-            trace[t, 2] = update(&params[0], at.slope, n, rates[t])
+            trace[t, 2] = INFINITY
+            if t < n_steps:
+                trace[t, 2] = update(&params[0], at.slope, n, rates[t])
             t += 1
         free(memory)
     return t

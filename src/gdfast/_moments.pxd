@@ -54,8 +54,8 @@ cdef inline double add_moment_pass(
     int kind, const Data* data, Work* work, const double* params, bint fit_intercept,
     double* left, double* total, double* second,
 ) noexcept nogil:
-    # As `add_pass`, with total += sum of weight x and second += sum of weight x x'.
-    # The gradient stays in `work`.
+    # As `add_pass`, with second += sum of weight x x', and total += sum of weight x if
+    # there is an intercept. The gradient stays in `work`.
     cdef Py_ssize_t start = 0, i
     cdef double b = begin_pass(data, work, params, fit_intercept)
     cdef const double* x = work.x_memory
@@ -66,7 +66,8 @@ cdef inline double add_moment_pass(
             for i in range(work.n_rows):
                 work.weight_memory[i] = 1.0
             work.weight = work.weight_memory
-        add_features(x, work.weight, data, work, total)
+        if fit_intercept:
+            add_features(x, work.weight, data, work, total)
         if data.sample_weight != NULL:
             weigh_rows(work, left)
         if data.n_features == 1:
@@ -77,13 +78,25 @@ cdef inline double add_moment_pass(
     return fold_lanes(work.loss_sum)
 
 
-cdef inline void add_triangle(
-    const double* lower, Py_ssize_t step, double[:, ::1] full
+cdef inline void end_moment(
+    const Work* work, Py_ssize_t d, double* total, double weights,
+    double[:, ::1] moment,
 ) noexcept nogil:
-    # full += the symmetric matrix of which `lower` has the lower triangle.
+    # moment += the sums of a pass: `total`, of rows, and behind it the lower triangle
+    # of products.
     cdef Py_ssize_t i, j
-    for i in range(full.shape[0]):
+    cdef double* row = total + work.padded
+    if d == 1:
+        total[0] = fold_lanes(total)
+        row[0] = fold_lanes(row)
+    for i in range(d):
         for j in range(i):
-            full[i, j] += lower[i * step + j]
-            full[j, i] += lower[i * step + j]
-        full[i, i] += lower[i * step + i]
+            moment[i, j] += row[j]
+            moment[j, i] += row[j]
+        moment[i, i] += row[i]
+        row += work.padded
+    if moment.shape[0] > d:
+        for j in range(d):
+            moment[d, j] += total[j]
+            moment[j, d] += total[j]
+        moment[d, d] += weights

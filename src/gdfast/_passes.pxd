@@ -225,16 +225,18 @@ cdef inline double begin_pass(
     return params[d] if fit_intercept else 0.0
 
 
-cdef inline void end_features(
-    const Data* data, const double* total, double* result
+cdef inline void end_gradient(
+    const Data* data, const Work* work, double* gradient, bint fit_intercept
 ) noexcept nogil:
-    # result += a total of `add_features`.
-    cdef Py_ssize_t j
-    if data.n_features == 1:
-        result[0] += fold_lanes(total)
+    # gradient += the sums of a pass.
+    cdef Py_ssize_t d = data.n_features, j
+    if d == 1:
+        gradient[0] += fold_lanes(work.gradient)
     else:
-        for j in range(data.n_features):
-            result[j] += total[j]
+        for j in range(d):
+            gradient[j] += work.gradient[j]
+    if fit_intercept:
+        gradient[d] += fold_lanes(work.slope_sum)
 
 
 cdef inline double add_pass(
@@ -252,9 +254,7 @@ cdef inline double add_pass(
         else:
             add_block(kind, <const double*> work.x, data, work, b)
         start += work.n_rows
-    end_features(data, work.gradient, gradient)
-    if fit_intercept:
-        gradient[data.n_features] += fold_lanes(work.slope_sum)
+    end_gradient(data, work, gradient, fit_intercept)
     return fold_lanes(work.loss_sum)
 
 

@@ -73,8 +73,7 @@ def add_moments(
     columns: Doubles | None,
     params: Doubles,
     gradient: Doubles,
-    first: Doubles,
-    second: Doubles,
+    moment: Doubles,
 ) -> tuple[float, float]:
     """Add the loss gradient and the moments of a chunk of examples to running sums.
 
@@ -84,16 +83,17 @@ def add_moments(
     check_shapes(kind, n, d, y, sample_weight, columns, params)
     if gradient.shape != params.shape:
         raise ValueError("gradient must have the shape of params")
-    if first.shape != (d,):
-        raise ValueError("first must have one value for each column of X")
-    if second.shape != (d, d):
-        raise ValueError("second must have shape (n_features, n_features)")
+    if moment.shape != (len(params), len(params)):
+        raise ValueError("moment must have shape (n_params, n_params)")
     sums = add_gradient(kind, X, y, sample_weight, columns, params, gradient)
     weight = np.ones(n) if sample_weight is None else sample_weight
     if columns is not None:
         X = (X - columns[0]) * columns[1]
-    first += weight @ X
-    second += (X * weight[:, None]).T @ X
+    moment[:d, :d] += (X * weight[:, None]).T @ X
+    if len(params) > d:
+        moment[d, :d] += weight @ X
+        moment[:d, d] += weight @ X
+        moment[d, d] += weight.sum()
     return sums
 
 
@@ -121,7 +121,7 @@ def descend(
     n, d = X.shape
     check_shapes(kind, n, d, y, sample_weight, columns, params)
     check_outputs(len(rates), len(params), trace, path)
-    for t, rate in enumerate(rates):
+    for t in range(len(trace)):
         gradient = np.zeros_like(params)
         loss_sum, weight_sum = add_gradient(
             kind, X, y, sample_weight, columns, params, gradient
@@ -129,7 +129,9 @@ def descend(
         gradient /= weight_sum
         if path is not None:
             path[t] = params
-        change = apply_update(params, gradient, rate)
+        change = np.inf
+        if t < len(rates):
+            change = apply_update(params, gradient, rates[t])
         trace[t] = loss_sum / weight_sum, np.abs(gradient).max(), change
 
 
@@ -153,7 +155,7 @@ def descend_quadratic(
     if center is not None and center.shape != (n - 1,):
         raise ValueError("center must have one value less than params")
     check_outputs(len(rates), n, trace, path)
-    for t, rate in enumerate(rates):
+    for t in range(len(trace)):
         moved = params - origin
         if center is not None:
             moved[-1] += center @ moved[:-1]
@@ -166,18 +168,21 @@ def descend_quadratic(
             return t
         if path is not None:
             path[t] = params
-        trace[t] = value, np.abs(slope).max(), apply_update(params, slope, rate)
-    return len(rates)
+        change = np.inf
+        if t < len(rates):
+            change = apply_update(params, slope, rates[t])
+        trace[t] = value, np.abs(slope).max(), change
+    return len(trace)
 
 
 def check_outputs(
     n_steps: int, n_params: int, trace: Doubles, path: Doubles | None
 ) -> None:
     """Raise the kernel's errors about what it writes to."""
-    if trace.shape != (n_steps, 3):
-        raise ValueError("trace must have shape (n_steps, 3)")
-    if path is not None and path.shape != (n_steps, n_params):
-        raise ValueError("path must have shape (n_steps, n_params)")
+    if trace.shape not in ((n_steps, 3), (n_steps + 1, 3)):
+        raise ValueError("trace must have shape (n_steps, 3) or (n_steps + 1, 3)")
+    if path is not None and path.shape != (len(trace), n_params):
+        raise ValueError("path must have n_params values for each row of trace")
 
 
 def check_shapes(

@@ -96,7 +96,8 @@ def _smaller_moment(summation: Summation, n_params: int) -> Doubles:
     """Return M, or a smaller matrix whose nonzero eigenvalues are the same."""
     examples = summation.examples
     if needs_moments(len(examples.X), n_params):
-        return summation.moments(np.zeros(n_params)).second_moment(n_params)
+        sums = summation.moments(np.zeros(n_params))
+        return sums.moment / sums.totals.weight_sum
     weight = examples.sample_weight
     weight_sum = len(examples.X) if weight is None else weight.sum()
     fit_intercept = n_params > examples.X.shape[1]

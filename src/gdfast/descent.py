@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdfast._typing import Doubles
-from gdfast.drivers import Driver, trace_row
+from gdfast.drivers import Driver
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
 from gdfast.sums import CHUNK_VALUES
@@ -106,9 +106,10 @@ def descend(
     )
     while stop is None and n_iter < max_iter:
         n_steps = min(slices.n_steps, max_iter - n_iter)
+        end = on_row is None and n_iter + n_steps == max_iter
         before, origin = params.copy(), driver.origin
         started = time.perf_counter()
-        trace, positions = driver.take_steps(params, rate, n_steps, keep_path)
+        trace, positions = driver.take_steps(params, rate, n_steps, keep_path, end)
         slices.learn(n_steps, time.perf_counter() - started)
         stop = monitor.check(trace)
         seen = stop is None or stop.n_steps  # else the end shows this row
@@ -117,17 +118,24 @@ def descend(
         if stop is not None and stop.n_steps < n_steps:
             # Back to the start of the slice and forward to where the rule held.
             params, driver.origin = before, origin
-            trace, positions = driver.take_steps(params, rate, stop.n_steps, keep_path)
-        n_iter += len(trace)
+            n_steps, end = stop.n_steps, True
+            trace, positions = driver.take_steps(params, rate, n_steps, keep_path, end)
+        n_iter += n_steps
         losses.append(trace[:, 0].copy())  # a view would keep all of the trace
         if positions is not None:
             path.append(positions)
-        if progress is not None and len(trace):
-            progress(n_iter, float(trace[-1, 0]))
-    end = trace_row(driver, params)
-    loss = float(end[0])
-    if stop is None:
-        stop = monitor.check_end(end)
+        if progress is not None and n_steps:
+            progress(n_iter, float(trace[n_steps - 1, 0]))
+    if not end:
+        trace, positions = driver.take_steps(params, rate, 0, keep_path, end=True)
+        losses.append(trace[:, 0])
+        if positions is not None:
+            path.append(positions)
+        if stop is None:
+            stop = monitor.check(trace)
+    loss = float(trace[-1, 0])
+    if stop is None and monitor.ended_above(loss):
+        stop = Stop(0, Reason.DIVERGED)
     reason = Reason.MAX_ITER if stop is None else stop.reason
     if on_row and reason is not Reason.CALLBACK:
         ended = on_row(n_iter + 1, loss, params)
@@ -137,9 +145,9 @@ def descend(
         params,
         n_iter,
         reason,
-        np.concatenate((*losses, [loss])),
-        np.concatenate((*path, params[None])) if keep_path else None,
-        float(end[1]),
+        np.concatenate(losses),
+        np.concatenate(path) if keep_path else None,
+        float(trace[-1, 1]),
     )
 
 

@@ -73,7 +73,7 @@ class Passes:
         return X.size + len(X)
 
     def take_steps(
-        self, params: Doubles, rate: float, n_steps: int, keep_path: bool
+        self, params: Doubles, rate: float, n_steps: int, keep_path: bool, end: bool
     ) -> tuple[Doubles, Doubles | None]:
         """Make some steps, changing `params`.
 
@@ -86,30 +86,33 @@ class Passes:
         n_steps : int
             How many steps.
         keep_path : bool
-            Whether to keep the parameters before each.
+            Whether to keep the parameters of every row.
+        end : bool
+            Whether to look at where the steps led to as well.
 
         Returns
         -------
-        trace : ndarray of float64, shape (n_steps, 3)
-            Of every step, mean loss and max |gradient| before it, largest change by it.
-        path : ndarray of float64, shape (n_steps, n_params), or None
-            The parameters before every step.
+        trace : ndarray of float64, shape (n_steps, 3) or (n_steps + 1, 3)
+            Of every step, mean loss and max |gradient| before it, largest change by it;
+            at the end, inf for a change.
+        path : ndarray of float64, shape (len(trace), n_params), or None
+            The parameters that every row was seen at.
         """
         kind, examples = self.summation.kind, self.summation.examples
-        trace = np.empty((n_steps, 3))
-        path = np.empty((n_steps, len(params))) if keep_path else None
+        trace, path, rates = _outputs(params, rate, n_steps, keep_path, end)
         if examples.X.size <= CHUNK_VALUES:
-            rates = np.full(n_steps, rate)
             kernel.descend(kind, *examples, params, rates, trace, path)
             return trace, path
-        for t in range(n_steps):
+        for t in range(len(trace)):
             totals = self.summation.gradient(params)
             mean_gradient = totals.gradient / totals.weight_sum
             trace[t, 0] = totals.loss_sum / totals.weight_sum
             trace[t, 1] = np.abs(mean_gradient).max()
             if path is not None:
                 path[t] = params
-            trace[t, 2] = kernel.apply_update(params, mean_gradient, rate)
+            trace[t, 2] = np.inf
+            if t < n_steps:
+                trace[t, 2] = kernel.apply_update(params, mean_gradient, rate)
         return trace, path
 
 
@@ -154,7 +157,7 @@ class Moments:
         sums = self._summation.moments(self._centred(params))
         self.origin: Origin | None = self._at(params, sums.totals)
         self._curvature = loss.max_curvature
-        self._hessian = sums.second_moment(len(params))
+        self._hessian = sums.moment / sums.totals.weight_sum
         self._hessian *= self._curvature
 
     @property
@@ -168,14 +171,12 @@ class Moments:
         return bool(np.isfinite(self._hessian).all())
 
     def take_steps(
-        self, params: Doubles, rate: float, n_steps: int, keep_path: bool
+        self, params: Doubles, rate: float, n_steps: int, keep_path: bool, end: bool
     ) -> tuple[Doubles, Doubles | None]:
         """Make some steps, as `Passes.take_steps`."""
-        trace = np.empty((n_steps, 3))
-        path = np.empty((n_steps, len(params))) if keep_path else None
-        rates = np.full(n_steps, rate)
+        trace, path, rates = _outputs(params, rate, n_steps, keep_path, end)
         done = 0
-        while done < n_steps:
+        while done < len(trace):
             assert self.origin is not None
             origin, loss, gradient = self.origin
             done += kernel.descend_quadratic(
@@ -189,7 +190,7 @@ class Moments:
                 trace[done:],
                 None if path is None else path[done:],
             )
-            if done < n_steps:
+            if done < len(trace):
                 totals = self._summation.gradient(self._centred(params))
                 self.origin = self._at(params, totals)
         return trace, path
@@ -240,25 +241,15 @@ def _near_mean(examples: Examples) -> Doubles:
 Driver: TypeAlias = Passes | Moments
 
 
-def trace_row(driver: Driver, params: Doubles) -> Doubles:
-    """Return the row of a trace that has no update.
-
-    Parameters
-    ----------
-    driver : Driver
-        Makes steps.
-    params : ndarray of float64, shape (n_params,)
-        Where to look; not changed.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
-        Mean loss, max |gradient|, and inf for a change that is not there.
-    """
-    trace, _ = driver.take_steps(params.copy(), 0.0, 1, keep_path=False)
-    row: Doubles = trace[0]
-    row[2] = np.inf
-    return row
+def _outputs(
+    params: Doubles, rate: float, n_steps: int, keep_path: bool, end: bool
+) -> tuple[Doubles, Doubles | None, Doubles]:
+    """Return what the kernel fills in, trace and path, and the rate of every step."""
+    n_rows = n_steps + end
+    rates = np.empty(n_steps)
+    rates.fill(rate)
+    path = np.empty((n_rows, len(params))) if keep_path else None
+    return np.empty((n_rows, 3)), path, rates
 
 
 def choose(

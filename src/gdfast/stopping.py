@@ -108,7 +108,7 @@ class Monitor:
         ----------
         trace : ndarray of float64, shape (n_steps, 3)
             Of each step, mean loss and max |gradient| before its update and the
-            largest change of a parameter by it (inf for a row without update).
+            largest change of a parameter by it; inf in a last row without update.
 
         Returns
         -------
@@ -140,28 +140,25 @@ class Monitor:
         self.recent = rows[: known + stop.n_steps][-PACE_STEPS:].copy()
         return stop
 
-    def check_end(self, end: Doubles) -> Stop | None:
-        """Find whether a rule holds where `max_iter` ended the descent.
+    def ended_above(self, loss: float) -> bool:
+        """Whether a descent that `max_iter` ended has diverged.
 
         A short run may not have risen often enough, but the loss of a stable descent
         never ends above where it began.
 
         Parameters
         ----------
-        end : ndarray of float64, shape (3,)
-            The last row, which has no update.
+        loss : float
+            Mean loss at the end.
 
         Returns
         -------
-        Stop or None
-            The rule that holds, if any.
+        bool
+            True if it is above the first by more than rounding.
         """
-        stop = self.check(end[None])
         assert self.first is not None
-        rise = end[0] - self.first[0]
-        if stop is None and rise > self._rounding(self.first[0]):
-            return Stop(0, Reason.DIVERGED)
-        return stop
+        first = self.first[0]
+        return bool(loss - first > self._rounding(first))
 
     def steps_to(self, gtol: float) -> float:
         """Estimate the further steps to a gradient, at the pace of the last ones.

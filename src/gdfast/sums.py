@@ -113,37 +113,12 @@ class MomentSum(NamedTuple):
     ----------
     totals : GradientSum
         Sums of the loss and its gradient.
-    first : ndarray of float64, shape (n_features,)
-        Sum of weight times x.
-    second : ndarray of float64, shape (n_features, n_features)
-        Sum of weight times x x'.
+    moment : ndarray of float64, shape (n_params, n_params)
+        Sum of weight times ``[x, 1] [x, 1]'``, or of ``x x'`` without intercept.
     """
 
     totals: GradientSum
-    first: Doubles
-    second: Doubles
-
-    def second_moment(self, n_params: int) -> Doubles:
-        """Return the mean of ``[x, 1] [x, 1]'``, or without the 1 of ``x x'``.
-
-        Parameters
-        ----------
-        n_params : int
-            The number of features, or one more.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_params, n_params)
-            Symmetric.
-        """
-        n_features = len(self.first)
-        moment = np.empty((n_params, n_params))
-        moment[:n_features, :n_features] = self.second
-        if n_params > n_features:
-            moment[-1, :-1] = moment[:-1, -1] = self.first
-            moment[-1, -1] = self.totals.weight_sum
-        moment /= self.totals.weight_sum
-        return moment
+    moment: Doubles
 
 
 class Summation:
@@ -215,6 +190,7 @@ class Summation:
         thread in the kernel.
         """
         n_samples, n_features = self.examples.X.shape
+        n_params = len(params)
         parts = self._chunks
         if len(parts) > 1:
             n_parts = min(MAX_MOMENT_PARTS, len(parts), moment_room(self.examples))
@@ -225,22 +201,21 @@ class Summation:
         )
 
         def add(part: Examples) -> MomentSum:
-            gradient = np.zeros(len(params))
-            first = np.zeros(n_features)
-            second = np.zeros((n_features, n_features))
+            gradient = np.zeros(n_params)
+            moment = np.zeros((n_params, n_params))
             loss_sum = weight_sum = 0.0
             for piece in part.chunks(rows):
                 if self.team.stopped:
                     break
                 loss, weight = kernel.add_moments(
-                    self.kind, *piece, params, gradient, first, second
+                    self.kind, *piece, params, gradient, moment
                 )
                 loss_sum += loss
                 weight_sum += weight
-            return MomentSum(GradientSum(gradient, loss_sum, weight_sum), first, second)
+            return MomentSum(GradientSum(gradient, loss_sum, weight_sum), moment)
 
-        totals, first, second = zip(*self.team.map(add, parts), strict=True)
-        return MomentSum(_merged(totals), _added(first), _added(second))
+        totals, moments = zip(*self.team.map(add, parts), strict=True)
+        return MomentSum(_merged(totals), _added(moments))
 
 
 def _merged(sums: Sequence[GradientSum]) -> GradientSum:

@@ -26,7 +26,7 @@ from gdfast._validation import (
 from gdfast.curvature import largest_eigenvalue, needs_moments
 from gdfast.descent import Descent, RowCallback, descend
 from gdfast.diagnosis import explain
-from gdfast.drivers import Driver, Moments, choose, trace_row
+from gdfast.drivers import Driver, Moments, choose
 from gdfast.fit import DivergenceError, Fit, settle
 from gdfast.history import History
 from gdfast.losses import Loss, check_loss
@@ -311,7 +311,8 @@ def train(
             rate = _safe_rate(max_stable, examples)
         zero = None
         if np.count_nonzero(start):
-            zero = trace_row(driver, np.zeros_like(start))
+            trace, _ = driver.take_steps(np.zeros_like(start), 0.0, 0, False, end=True)
+            zero = trace[0]
         monitor = Monitor(tolerances, zero)
         descent = descend(
             driver,
