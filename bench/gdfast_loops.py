@@ -20,7 +20,7 @@ from gdfast.losses import LOSSES
 
 try:
     from gdfast import _backend, drivers
-    from gdfast.sums import Examples, Summation
+    from gdfast.sums import CHUNK_VALUES, Examples, Summation
     from gdfast.threads import Team
 except ImportError:  # 0.1.0, which had one kernel, one thread and one method
     _backend = None
@@ -50,25 +50,15 @@ def gdfast_steps(
 
     Parameters
     ----------
-    X : ndarray of float32 or float64, shape (n_samples, n_features)
-        Features.
-    y : ndarray, dtype of `X`, shape (n_samples,)
-        Targets.
-    params : ndarray of float64, shape (n_features + 1,), changed
-        Coefficients, then the intercept.
-    rates : ndarray of float64, shape (n_steps,)
-        Learning rate of every step.
-    losses : ndarray of float64, shape (n_steps,), changed
-        Mean loss before every update.
+    X, y, params, rates, losses, loss
+        As in `bench.numpy_loops.numpy_descend`.
     n_threads : int
-        One of `THREADS`.
-    loss : str
-        Name of the loss.
+        One of `THREADS`; on small data one does the work, as in `train`.
     kernel : module
         `PORTABLE` or `WIDEST`.
     """
     kind = LOSSES[loss].kind
-    if n_threads == 1:
+    if n_threads == 1 or X.size <= CHUNK_VALUES:
         trace = np.empty((len(rates), 3))
         kernel.descend(kind, X, y, None, None, params, rates, trace, None)
         losses[:] = trace[:, 0]

@@ -61,6 +61,7 @@ TITLES = {
 NAMES = {
     "numpy": "NumPy",
     "torch": "PyTorch",
+    "gdfast_auto": "gdfast, rate found",
     "twin": "NumPy twin",
     "tutorial": "tutorial's loop",
     "tutorial_without_loss": "the same without losses",
