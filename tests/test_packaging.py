@@ -28,7 +28,7 @@ LAYERS = [
     {"_validation"},
     {"delimited", "history", "losses", "progress", "stopping", "threads"},
     {"fit", "sources", "sums"},
-    {"curvature", "drivers"},
+    {"curvature", "drivers", "scaling"},
     {"descent"},
     {"diagnosis"},
     {"training"},

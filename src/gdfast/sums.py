@@ -74,6 +74,20 @@ class Examples(NamedTuple):
                 X[part], y[part], None if weight is None else weight[part], columns
             )
 
+    def parts(self) -> list[Examples]:
+        """Return the chunks that are summed each by itself, for threads to share.
+
+        Returns
+        -------
+        list of Examples
+            All rows where they have up to `CHUNK_VALUES` values; the cut depends on the
+            shape of X alone.
+        """
+        if self.X.size <= CHUNK_VALUES:
+            return [self]
+        rows = max(MIN_CHUNK_ROWS, CHUNK_VALUES // self.X.shape[1])
+        return list(self.chunks(rows))
+
     def features(self) -> Floats:
         """Return the features as they are summed over.
 
@@ -144,10 +158,7 @@ class Summation:
         self.kind = kind
         self.examples = examples
         self.team = team
-        self._chunks = [examples]
-        if examples.X.size > CHUNK_VALUES:
-            rows = max(MIN_CHUNK_ROWS, CHUNK_VALUES // examples.X.shape[1])
-            self._chunks = list(examples.chunks(rows))
+        self._chunks = examples.parts()
 
     def gradient(self, params: Doubles) -> GradientSum:
         """Add up the loss and its gradient over all examples.
@@ -249,68 +260,3 @@ def moment_room(examples: Examples) -> int:
     n_features = examples.X.shape[1]
     room = max(MOMENT_BYTES, int(MOMENT_PART * examples.X.nbytes))
     return int(room // (8 * n_features * n_features))
-
-
-def column_scales(examples: Examples, center: bool) -> Doubles:
-    """Find what brings every column to mean 0 and standard deviation 1.
-
-    Parameters
-    ----------
-    examples : Examples
-        The rows, weighted as they are when trained on.
-    center : bool
-        Whether to take out the mean; without it the root mean square becomes 1.
-
-    Returns
-    -------
-    ndarray of float64, shape (2, n_features)
-        Centres and factors. A column without spread keeps the factor 1. Not finite
-        where a value of X is not, or a column is too small for a factor.
-
-    Notes
-    -----
-    Three passes: for the range, the mean from its middle, and the squares in units of
-    the largest, so that 1e8 + noise and 1e200 times noise are measured as well as the
-    noise alone.
-    """
-    low, high = _range(examples)
-    origin = low / 2 + high / 2
-    if not center:
-        origin[:] = 0.0
-        low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
-    unit = np.exp2(np.frexp(np.maximum(high - origin, origin - low))[1])
-    columns = np.array([origin, 1 / unit])
-    examples = examples._replace(columns=columns)
-    if center:
-        columns[0] += unit * _mean(examples, 1)
-    deviation = unit * np.sqrt(_mean(examples, 2))
-    # What differs by rounding alone would become a column of noise.
-    size = np.maximum(np.abs(low), np.abs(high))
-    constant = high - low <= 8 * np.finfo(float).eps * size
-    columns[1] = 1 / np.where(constant, 1.0, deviation)
-    return columns
-
-
-def _range(examples: Examples) -> tuple[Doubles, Doubles]:
-    """Return the least and the largest value of every column that has weight."""
-    n_features = examples.X.shape[1]
-    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
-    for X, _, weight, _ in examples.chunks():
-        rows = X if weight is None or weight.all() else X[weight > 0]
-        np.minimum(low, rows.min(axis=0, initial=np.inf), out=low)
-        np.maximum(high, rows.max(axis=0, initial=-np.inf), out=high)
-    return low, high
-
-
-def _mean(examples: Examples, power: int) -> Doubles:
-    """Return the weighted mean of a power of every feature."""
-    moment = np.zeros(examples.X.shape[1])
-    weight_sum = 0.0
-    for chunk in examples.chunks():
-        weights = chunk.sample_weight
-        if weights is None:
-            weights = np.ones(len(chunk.X))
-        # Not @, which may give other last bits with another number of threads.
-        moment += np.einsum("i,ij->j", weights, chunk.features() ** power)
-        weight_sum += weights.sum()
-    return moment / weight_sum

@@ -55,7 +55,8 @@ class Team:
             self._task = None
             self._start.release(len(self._threads))
             for thread in self._threads:
-                thread.join()
+                if thread.is_alive():  # or Ctrl-C came while it was started
+                    thread.join()
 
     def map(self, task: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         """Return ``[task(part) for part in parts]``, worked out in any order.
@@ -100,12 +101,13 @@ class Team:
             self._start, self._done = threading.Semaphore(0), threading.Semaphore(0)
         while len(self._threads) < helpers:
             thread = threading.Thread(target=self._help, name="gdfast", daemon=True)
+            self._threads.append(thread)  # before Ctrl-C may interrupt its start
             try:
                 thread.start()
             except RuntimeError:  # the system has no more threads
+                self._threads.pop()
                 helpers = len(self._threads)
                 break
-            self._threads.append(thread)
         self._task, self._work, self._error = task, deque(range(count)), None
         for _ in range(helpers):
             self._start.release()

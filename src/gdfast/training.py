@@ -31,8 +31,9 @@ from gdfast.fit import DivergenceError, Fit, settle
 from gdfast.history import History
 from gdfast.losses import Loss, check_loss
 from gdfast.progress import progress_bar
+from gdfast.scaling import column_scales
 from gdfast.stopping import ConvergenceWarning, Monitor, Reason, Tolerances
-from gdfast.sums import Examples, GradientSum, Summation, column_scales
+from gdfast.sums import Examples, GradientSum, Summation
 from gdfast.threads import Team
 
 # The largest stable learning rate is reported when finding it costs at most this many
@@ -296,13 +297,14 @@ def train(
     bar = progress_bar(max_iter) if check_bool(verbose, "verbose") else nullcontext()
     if n_threads is not None:
         n_threads = check_int(n_threads, "n_threads", low=1)
-    if check_bool(standardize, "standardize"):
-        examples = _standardized(examples, fit_intercept)
-    units = Units(examples.columns, examples.X.shape[1], fit_intercept)
-    start = _start(units, coef_init, intercept_init)
+    standardize = check_bool(standardize, "standardize")
 
     max_stable = None
-    with Team(n_threads) as team, bar as progress:
+    with Team(n_threads) as team:
+        if standardize:
+            examples = _standardized(examples, fit_intercept, team)
+        units = Units(examples.columns, examples.X.shape[1], fit_intercept)
+        start = _start(units, coef_init, intercept_init)
         summation = Summation(chosen.kind, examples, team)
         moments_needed = rate is None and needs_moments(len(examples.X), len(start))
         driver = choose(chosen, summation, start, max_iter, moments_needed)
@@ -314,16 +316,17 @@ def train(
             trace, _ = driver.take_steps(np.zeros_like(start), 0.0, 0, False, end=True)
             zero = trace[0]
         monitor = Monitor(tolerances, zero)
-        descent = descend(
-            driver,
-            start,
-            rate,
-            max_iter,
-            monitor,
-            keep_path=history == "full",
-            on_row=None if callback is None else _row_callback(callback, units),
-            progress=progress,
-        )
+        with bar as progress:
+            descent = descend(
+                driver,
+                start,
+                rate,
+                max_iter,
+                monitor,
+                keep_path=history == "full",
+                on_row=None if callback is None else _row_callback(callback, units),
+                progress=progress,
+            )
     if not math.isfinite(descent.losses[0]):
         raise_nonfinite(X=examples.X, y=examples.y)
         culprits = "coef_init, intercept_init, X or y" if start.any() else "X or y"
@@ -528,10 +531,9 @@ def _start(units: Units, coef_init: object, intercept_init: object) -> Doubles:
     return units.params(coef, intercept)
 
 
-def _standardized(examples: Examples, fit_intercept: bool) -> Examples:
+def _standardized(examples: Examples, fit_intercept: bool, team: Team) -> Examples:
     """Return the examples with standardised columns."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        columns = column_scales(examples, center=fit_intercept)
+    columns = column_scales(examples, fit_intercept, team)
     if not np.isfinite(columns).all() or not columns[1].all():
         raise_nonfinite(X=examples.X)
         raise ValueError(

@@ -1,0 +1,135 @@
+"""Standardised columns: the centres and factors that bring columns to one scale."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gdfast._backend import kernel
+from gdfast._typing import Doubles, Floats
+from gdfast.losses import LOSSES
+from gdfast.sums import Examples, Summation
+from gdfast.threads import Team
+
+# Half a squared error has the slope 1 where predictions are 0 and targets -1: then its
+# gradient is the sum of the rows, and the kernel adds up columns.
+KIND = LOSSES["half_squared_error"].kind
+PIECE_VALUES = 1 << 16  # of X that NumPy works on while they are in the cache
+WIDE = 1 << 10  # values of a row that NumPy makes a long loop of
+
+
+def column_scales(examples: Examples, center: bool, team: Team) -> Doubles:
+    """Find what brings every column to mean 0 and standard deviation 1.
+
+    Parameters
+    ----------
+    examples : Examples
+        The rows, weighted as they are when trained on.
+    center : bool
+        Whether to take out the mean; without it the root mean square becomes 1.
+    team : Team
+        The threads to do it on.
+
+    Returns
+    -------
+    ndarray of float64, shape (2, n_features)
+        Centres and factors. A column without spread keeps the factor 1. Not finite
+        where a value of X is not, or a column is too small for a factor.
+
+    Notes
+    -----
+    Three readings: for the range, the mean from its middle, and the squares in units of
+    the largest, so that 1e8 + noise and 1e200 times noise are measured as well as the
+    noise alone. Any number of threads gives the same bits.
+    """
+    parts = examples.parts()
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        low, high = _range(parts, team)
+        origin = low / 2 + high / 2
+        if not center:
+            origin[:] = 0.0
+            low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
+        unit = np.exp2(np.frexp(np.maximum(high - origin, origin - low))[1])
+        columns = np.array([origin, 1 / unit])
+        if center:
+            columns[0] += unit * _mean(examples._replace(columns=columns), team)
+        deviation = unit * np.sqrt(_mean_square(parts, columns, team))
+        # What differs by rounding alone would become a column of noise.
+        size = np.maximum(np.abs(low), np.abs(high))
+        constant = high - low <= 8 * np.finfo(float).eps * size
+        columns[1] = 1 / np.where(constant, 1.0, deviation)
+    return columns
+
+
+def _range(parts: list[Examples], team: Team) -> tuple[Doubles, Doubles]:
+    """Return the least and the largest value of every column that has weight."""
+
+    def find(part: Examples) -> tuple[Doubles, Doubles]:
+        n_features = part.X.shape[1]
+        low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+        for X, _, weight, _ in part.chunks(_piece_rows(n_features)):
+            rows = X if weight is None or weight.all() else X[weight > 0]
+            wide = _side_by_side(rows)
+            least = wide.min(axis=0, initial=np.inf)
+            most = wide.max(axis=0, initial=-np.inf)
+            np.minimum(low, least.reshape(-1, n_features).min(axis=0), out=low)
+            np.maximum(high, most.reshape(-1, n_features).max(axis=0), out=high)
+        return low, high
+
+    lows, highs = zip(*team.map(find, parts), strict=True)
+    return np.min(lows, axis=0), np.max(highs, axis=0)
+
+
+def _mean(examples: Examples, team: Team) -> Doubles:
+    """Return the weighted mean of every column."""
+    targets = np.broadcast_to(-1.0, len(examples.X))
+    summation = Summation(KIND, examples._replace(y=targets), team)
+    totals = summation.gradient(np.zeros(examples.X.shape[1]))
+    return totals.gradient / totals.weight_sum
+
+
+def _mean_square(parts: list[Examples], columns: Doubles, team: Team) -> Doubles:
+    """Return the weighted mean square of every column, centred and scaled."""
+    n_features = columns.shape[1]
+    params = np.zeros(n_features)
+
+    def add(part: Examples) -> tuple[Doubles, float]:
+        total, weight_sum = np.zeros(n_features), 0.0
+        for X, _, weight, _ in part.chunks(_piece_rows(n_features)):
+            wide = _side_by_side(X)
+            center, factor = columns
+            if len(wide) < len(X):
+                center, factor = np.tile(columns, wide.shape[1] // n_features)
+            with np.errstate(over="ignore", invalid="ignore"):
+                squares = wide - center
+                squares *= factor
+                squares *= squares
+            squares = squares.reshape(X.shape)
+            targets = np.broadcast_to(-1.0, len(X))
+            sums = kernel.add_gradient(
+                KIND, squares, targets, weight, None, params, total
+            )
+            weight_sum += sums[1]
+        return total, weight_sum
+
+    totals, weights = zip(*team.map(add, parts), strict=True)
+    mean: Doubles = sum(totals) / sum(weights)
+    return mean
+
+
+def _piece_rows(n_features: int) -> int:
+    """Return the rows of a piece: whole wide rows, and half a megabyte of doubles."""
+    rows = max(1, PIECE_VALUES // n_features)
+    together = _rows_together(n_features)
+    return max(1, rows // together) * together
+
+
+def _rows_together(n_features: int) -> int:
+    return max(1, WIDE // n_features)
+
+
+def _side_by_side(X: Floats) -> Floats:
+    """Return rows as fewer and wider ones, as NumPy takes long over short ones."""
+    together = _rows_together(X.shape[1])
+    if not X.flags.c_contiguous or len(X) % together:
+        return X
+    return X.reshape(len(X) // together, -1)
