@@ -21,7 +21,8 @@ cdef enum:
     MOMENT_VALUES = 512     # of X in a block that moments are made of,
     MIN_MOMENT_ROWS = 16    # with so many rows that its sums are rarely put away
     SHORT_ROW = 16          # four rows up to this lie close to each other, and those
-    LONG_ROW = 2048         # from this on are read in order each, and share coef
+    LONG_ROW = 2048         # from this on are read in order each, and share coef;
+    SHORT_SINGLE_ROW = 48   # float32 takes longer to widen than to read
 
 cdef struct Data:
     # A chunk of examples as the caller holds it. Steps are in bytes.
@@ -51,6 +52,8 @@ cdef struct Work:
     bint y_single
     const double* weight  # NULL: every row weighs 1
     double* memory       # one piece for all of these
+    double* center       # of the columns: 0 and 1 where they are taken as they are
+    double* scale
     double* coef
     double* gradient     # sums; of one feature in lanes
     double* loss_sum     # in lanes
@@ -74,16 +77,19 @@ cdef inline Py_ssize_t y_size(const Data* data) noexcept nogil:
     return sizeof(float) if data.y_single else sizeof(double)
 
 
-cdef inline bint by_fours(const Data* data) noexcept nogil:
-    # Whether predictions are made for four rows at once.
-    return data.n_features <= SHORT_ROW or data.n_features >= LONG_ROW
+cdef inline bint by_fours(const Data* data, const Work* work) noexcept nogil:
+    # Whether rows are read four at once.
+    cdef Py_ssize_t short_row = SHORT_SINGLE_ROW if data.x_single else SHORT_ROW
+    if work.moments:  # copied before they are used
+        return True
+    return data.n_features <= short_row or data.n_features >= LONG_ROW
 
 
 cdef inline bint allocate(Work* work, const Data* data, bint moments) noexcept nogil:
     # One piece of memory for all that a pass needs; False when there is none.
     cdef Py_ssize_t padded = whole_lanes(data.n_features)
     cdef Py_ssize_t rows = BLOCK_VALUES // data.n_features
-    cdef Py_ssize_t least = MIN_BLOCK_ROWS, lanes
+    cdef Py_ssize_t least = MIN_BLOCK_ROWS, lanes, j
     if moments:
         rows = MOMENT_VALUES // padded
         least = MIN_MOMENT_ROWS
@@ -96,13 +102,15 @@ cdef inline bint allocate(Work* work, const Data* data, bint moments) noexcept n
     if moments and padded % 64 == 0:  # rows 512 bytes apart share sets of the cache
         work.copy_step += LANES
     work.memory = <double*> calloc(
-        2 * padded + 2 * LANES + 4 * lanes + lanes * max(work.copy_step, LANES),
+        4 * padded + 2 * LANES + 4 * lanes + lanes * max(work.copy_step, LANES),
         sizeof(double),
     )
     if work.memory == NULL:
         return False
     work.n_rows = 0
-    work.coef = work.memory
+    work.center = work.memory
+    work.scale = work.center + padded
+    work.coef = work.scale + padded
     work.gradient = work.coef + padded
     work.loss_sum = work.gradient + padded
     work.slope_sum = work.loss_sum + LANES
@@ -111,27 +119,39 @@ cdef inline bint allocate(Work* work, const Data* data, bint moments) noexcept n
     work.y_memory = work.slope + lanes
     work.weight_memory = work.y_memory + lanes
     work.x_memory = work.weight_memory + lanes
+    for j in range(data.n_features):
+        if data.center != NULL:
+            work.center[j] = data.center[j]
+        work.scale[j] = 1.0 if data.center == NULL else data.scale[j]
     return True
+
+
+cdef inline bint lanes_readable(
+    const Data* data, Py_ssize_t start, const Work* work
+) noexcept nogil:
+    # Whether whole lanes can be read of the rows of a block: they may reach into the
+    # next rows but not into what lies beside or behind X.
+    cdef Py_ssize_t size = x_size(data)
+    cdef Py_ssize_t row = data.n_features * size
+    if data.n_features == 1:
+        return False
+    return work.padded == data.n_features or data.x_step == row and (
+        (start + work.n_rows - 1) * row + work.padded * size <= data.n_rows * row
+    )
 
 
 cdef inline bint in_place(
     const Data* data, Py_ssize_t start, const Work* work
 ) noexcept nogil:
-    # Whether the loops can read the rows of a block in X: they read whole lanes, which
-    # may reach into the next rows but not into what lies beside or behind X.
+    # Whether the loops can read the rows of a block in X.
     cdef Py_ssize_t size = x_size(data)
-    cdef Py_ssize_t row = data.n_features * size
     if data.center != NULL or work.moments or data.x_step % size != 0:
         return False
     if data.n_features == 1:
         return data.x_step == size and work.n_rows % LANES == 0
-    if by_fours(data) and work.n_rows % 4 != 0:
+    if by_fours(data, work) and work.n_rows % 4 != 0:
         return False
-    if work.padded == data.n_features:
-        return True
-    return data.x_step == row and (
-        (start + work.n_rows - 1) * row + work.padded * size <= data.n_rows * row
-    )
+    return lanes_readable(data, start, work)
 
 
 cdef inline vec load_any(const x_value* source) noexcept nogil:
@@ -141,34 +161,51 @@ cdef inline vec load_any(const x_value* source) noexcept nogil:
         return load(source)
 
 
-cdef inline void copy_rows(
-    const x_value* start, const Data* data, Work* work
+cdef inline void copy_some(
+    const x_value* x, int n_rows, Py_ssize_t whole, const Data* data, const Work* work,
+    double* to,
 ) noexcept nogil:
-    # Copy rows as doubles, centred and scaled where asked, and zeros behind them.
-    cdef Py_ssize_t i, j, d = data.n_features
-    cdef Py_ssize_t rows = whole_lanes(work.n_rows)
-    cdef double* to = work.x_memory
+    # Copy rows as doubles, centred and scaled; `whole` values are read as vectors. What
+    # comes with these from behind a row becomes zero.
+    cdef Py_ssize_t j = 0
+    cdef int r
+    cdef vec center, scale
     cdef const x_value* row
-    cdef vec x
-    for i in range(work.n_rows):
-        row = <const x_value*> (<const char*> start + i * data.x_step)
-        j = 0
-        while j + WIDTH <= d:
-            x = load_any(row + j)
-            if data.center != NULL:
-                x = (x - load(data.center + j)) * load(data.scale + j)
-            store(to + j, x)
-            j += WIDTH
-        while j < d:
-            to[j] = row[j]
-            if data.center != NULL:
-                to[j] = (to[j] - data.center[j]) * data.scale[j]
-            j += 1
-        while j < work.copy_step:
-            to[j] = 0.0
-            j += 1
+    while j + WIDTH <= whole:
+        center = load(work.center + j)
+        scale = load(work.scale + j)
+        for r in range(n_rows):
+            row = <const x_value*> (<const char*> x + r * data.x_step)
+            store(to + r * work.copy_step + j, (load_any(row + j) - center) * scale)
+        j += WIDTH
+    while j < data.n_features:
+        for r in range(n_rows):
+            row = <const x_value*> (<const char*> x + r * data.x_step)
+            to[r * work.copy_step + j] = (row[j] - work.center[j]) * work.scale[j]
+        j += 1
+
+
+cdef inline void copy_rows(
+    const x_value* X, const Data* data, Py_ssize_t start, Work* work
+) noexcept nogil:
+    # Copy the rows of a block; zeros are behind each, and go behind the last one.
+    cdef Py_ssize_t i = 0, whole = data.n_features
+    cdef const char* row = <const char*> X
+    cdef double* to = work.x_memory
+    if lanes_readable(data, start, work):
+        whole = work.padded
+    if by_fours(data, work):
+        while i + 4 <= work.n_rows:
+            copy_some(<const x_value*> row, 4, whole, data, work, to)
+            row += 4 * data.x_step
+            to += 4 * work.copy_step
+            i += 4
+    while i < work.n_rows:
+        copy_some(<const x_value*> row, 1, whole, data, work, to)
+        row += data.x_step
         to += work.copy_step
-    memset(to, 0, (rows - work.n_rows) * work.copy_step * sizeof(double))
+        i += 1
+    memset(to, 0, (whole_lanes(i) - i) * work.copy_step * sizeof(double))
     work.x = <const char*> work.x_memory
     work.step = work.copy_step
     work.single = False
@@ -201,9 +238,9 @@ cdef inline void load_block(
         work.step = data.x_step // x_size(data)
         work.single = data.x_single
     elif data.x_single:
-        copy_rows(<const float*> X, data, work)
+        copy_rows(<const float*> X, data, start, work)
     else:
-        copy_rows(<const double*> X, data, work)
+        copy_rows(<const double*> X, data, start, work)
     work.y = data.y + start * data.y_step
     work.y_single = data.y_single
     if work.n_rows % LANES != 0 or data.y_step != y_size(data):

@@ -274,7 +274,7 @@ def add_moments(
     cdef bint fit_intercept = has_intercept(params.shape[0], d)
     cdef Work work
     cdef double* sums
-    cdef double* left
+    cdef double* left = NULL
     cdef double loss_sum, weights
     known(kind)
     check_gradient(gradient, params.shape[0])
@@ -283,16 +283,14 @@ def add_moments(
     if not allocate(&work, &data, True):
         raise MemoryError()
     sums = <double*> calloc(work.padded * (work.padded + 1), sizeof(double))
-    left = work.x_memory
     if data.sample_weight != NULL:
         left = <double*> malloc(
             whole_lanes(work.max_rows) * work.copy_step * sizeof(double)
         )
-    if sums == NULL or left == NULL:
+    if sums == NULL or (left == NULL and data.sample_weight != NULL):
+        free(left)
         free(sums)
         free(work.memory)
-        if data.sample_weight != NULL:
-            free(left)
         raise MemoryError()
     with nogil:
         weights = weight_sum(&data)
@@ -302,10 +300,9 @@ def add_moments(
         )
         end_gradient(&data, &work, &gradient[0], fit_intercept)
         end_moment(&work, d, sums, weights, moment)
+        free(left)
         free(sums)
         free(work.memory)
-        if data.sample_weight != NULL:
-            free(left)
     return loss_sum, weights
 
 

@@ -1,10 +1,8 @@
 # A pass that adds up second moments beside the gradient: squared errors need no other.
 
 from gdfast._blocks cimport Data, Work, load_block, whole_lanes
-from gdfast._passes cimport (
-    add_block, add_column, add_features, begin_pass, fold_lanes,
-)
-from gdfast._simd cimport WIDTH, load, splat, store, vec
+from gdfast._passes cimport add_block, add_column, begin_pass, fold_lanes
+from gdfast._simd cimport LANES, PARTS, TALL, WIDTH, load, splat, store, vec
 
 
 cdef inline void weigh_rows(const Work* work, double* left) noexcept nogil:
@@ -16,49 +14,122 @@ cdef inline void weigh_rows(const Work* work, double* left) noexcept nogil:
             left[i * work.step + j] = work.weight[i] * x[i * work.step + j]
 
 
+cdef inline void add_some_sums(
+    const double* x, int n_vectors, const Work* work, double* gradient, double* total
+) noexcept nogil:
+    # gradient += sum of slope x and total += sum of weight x of some features.
+    cdef Py_ssize_t i
+    cdef int k
+    cdef vec slope, weight, value
+    cdef vec[2 * PARTS] slopes, weights
+    for k in range(n_vectors):
+        slopes[k] = weights[k] = splat(0.0)
+    for i in range(work.n_rows):
+        slope = splat(work.slope[i])
+        weight = splat(work.weight[i])
+        for k in range(n_vectors):
+            value = load(x + k * WIDTH)
+            slopes[k] += slope * value
+            weights[k] += weight * value
+        x += work.step
+    for k in range(n_vectors):
+        store(gradient + k * WIDTH, load(gradient + k * WIDTH) + slopes[k])
+        store(total + k * WIDTH, load(total + k * WIDTH) + weights[k])
+
+
+cdef inline void add_sums(const Work* work, double* total) noexcept nogil:
+    # The sums of slope x and of weight x, which share the reading of x.
+    cdef Py_ssize_t j = 0
+    cdef const double* x = <const double*> work.x
+    while j + 2 * LANES <= work.padded:
+        add_some_sums(x + j, 2 * PARTS, work, work.gradient + j, total + j)
+        j += 2 * LANES
+    if j < work.padded:
+        add_some_sums(x + j, PARTS, work, work.gradient + j, total + j)
+
+
+cdef inline void add_square(
+    const double* left, const double* x, const Work* work, double* second
+) noexcept nogil:
+    # second += sum of left x' in a square of 2 WIDTH on the diagonal, but for a quarter
+    # above it.
+    cdef Py_ssize_t _i
+    cdef int k
+    cdef vec near, far, scalar
+    cdef vec[WIDTH] high
+    cdef vec[2 * WIDTH] low
+    for k in range(WIDTH):
+        high[k] = low[2 * k] = low[2 * k + 1] = splat(0.0)
+    for _i in range(work.n_rows):
+        near = load(x)
+        far = load(x + WIDTH)
+        for k in range(WIDTH):
+            high[k] += splat(left[k]) * near
+        for k in range(WIDTH):
+            scalar = splat(left[WIDTH + k])
+            low[2 * k] += scalar * near
+            low[2 * k + 1] += scalar * far
+        x += work.step
+        left += work.step
+    for k in range(WIDTH):
+        store(second, load(second) + high[k])
+        second += work.padded
+    for k in range(WIDTH):
+        store(second, load(second) + low[2 * k])
+        store(second + WIDTH, load(second + WIDTH) + low[2 * k + 1])
+        second += work.padded
+
+
+cdef inline void add_tile(
+    const double* left, const double* x, const Work* work, double* second
+) noexcept nogil:
+    # second += sum of left x' in a tile of TALL by 2 WIDTH; its sums stay in registers.
+    cdef Py_ssize_t _i
+    cdef int k
+    cdef vec near, far, scalar
+    cdef vec[2 * TALL] part
+    for k in range(2 * TALL):
+        part[k] = splat(0.0)
+    for _i in range(work.n_rows):
+        near = load(x)
+        far = load(x + WIDTH)
+        for k in range(TALL):
+            scalar = splat(left[k])
+            part[2 * k] += scalar * near
+            part[2 * k + 1] += scalar * far
+        x += work.step
+        left += work.step
+    for k in range(TALL):
+        store(second, load(second) + part[2 * k])
+        store(second + WIDTH, load(second + WIDTH) + part[2 * k + 1])
+        second += work.padded
+
+
 cdef inline void add_products(
     const double* left, const Work* work, Py_ssize_t d, double* second
 ) noexcept nogil:
-    # second += sum of left x' in tiles of 4 by 2 WIDTH, whose sums stay in registers;
-    # the tiles that touch the diagonal or lie below it.
-    cdef Py_ssize_t a = 0, j, i
-    cdef int k
-    cdef const double* x
-    cdef const double* factor
-    cdef double* to
-    cdef vec near, far, scalar
-    cdef vec[8] part
+    # second += sum of left x' on and below the diagonal.
+    cdef Py_ssize_t a = 0, i
+    cdef const double* x = <const double*> work.x
     while a < d:
-        j = 0
-        while j < min(a + 4, d):
-            for k in range(8):
-                part[k] = splat(0.0)
-            x = <const double*> work.x + j
-            factor = left + a
-            for i in range(work.n_rows):
-                near = load(x + i * work.step)
-                far = load(x + i * work.step + WIDTH)
-                for k in range(4):
-                    scalar = splat(factor[i * work.step + k])
-                    part[2 * k] += scalar * near
-                    part[2 * k + 1] += scalar * far
-            for k in range(4):
-                to = second + (a + k) * work.padded + j
-                store(to, load(to) + part[2 * k])
-                store(to + WIDTH, load(to + WIDTH) + part[2 * k + 1])
-            j += 2 * WIDTH
-        a += 4
+        add_square(left + a, x + a, work, second + a * (work.padded + 1))
+        i = a + 2 * WIDTH
+        while i < d:
+            add_tile(left + i, x + a, work, second + i * work.padded + a)
+            i += TALL
+        a += 2 * WIDTH
 
 
 cdef inline double add_moment_pass(
     int kind, const Data* data, Work* work, const double* params, bint fit_intercept,
     double* left, double* total, double* second,
 ) noexcept nogil:
-    # As `add_pass`, with second += sum of weight x x', and total += sum of weight x if
-    # there is an intercept. The gradient stays in `work`.
+    # As `add_pass`, with total += sum of weight x and second += sum of weight x x'. The
+    # gradient stays in `work`. `left` is where weighted rows go, or NULL.
     cdef Py_ssize_t start = 0, i
     cdef double b = begin_pass(data, work, params, fit_intercept)
     cdef const double* x = work.x_memory
+    cdef const double* weighted = x if left == NULL else left
     while start < data.n_rows:
         load_block(data, start, work)
         add_block(kind, x, data, work, b)
@@ -66,14 +137,15 @@ cdef inline double add_moment_pass(
             for i in range(work.n_rows):
                 work.weight_memory[i] = 1.0
             work.weight = work.weight_memory
-        if fit_intercept:
-            add_features(x, work.weight, data, work, total)
-        if data.sample_weight != NULL:
+        if left != NULL:
             weigh_rows(work, left)
         if data.n_features == 1:
-            add_column(x, left, work.n_rows, second)
+            add_column(x, work.slope, work.n_rows, work.gradient)
+            add_column(x, work.weight, work.n_rows, total)
+            add_column(x, weighted, work.n_rows, second)
         else:
-            add_products(left, work, data.n_features, second)
+            add_sums(work, total)
+            add_products(weighted, work, data.n_features, second)
         start += work.n_rows
     return fold_lanes(work.loss_sum)
 

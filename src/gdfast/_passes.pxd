@@ -175,25 +175,14 @@ cdef inline void add_rows(
             j += WIDTH
 
 
-cdef inline void add_features(
-    const x_value* x, const double* factor, const Data* data, const Work* work,
-    double* total,
-) noexcept nogil:
-    # total += sum of factor x; of one feature lane by lane.
-    if data.n_features == 1:
-        add_column(x, factor, work.n_rows, total)
-    else:
-        add_rows(x, factor, work, total)
-
-
 cdef inline void add_block(
     int kind, const x_value* x, const Data* data, const Work* work, double b
 ) noexcept nogil:
-    # The three loops over a block.
+    # The loops over a block; where moments are added up, that of the gradient is there.
     cdef Py_ssize_t i
     if data.n_features == 1:
         predict_column(x, work, b)
-    elif by_fours(data):
+    elif by_fours(data, work):
         predict_four(x, work, b)
     else:
         predict_each(x, work, b)
@@ -203,7 +192,12 @@ cdef inline void add_block(
         slope_rows(kind, <const float*> work.y, work)
     else:
         slope_rows(kind, <const double*> work.y, work)
-    add_features(x, work.slope, data, work, work.gradient)
+    if work.moments:
+        return
+    if data.n_features == 1:
+        add_column(x, work.slope, work.n_rows, work.gradient)
+    else:
+        add_rows(x, work.slope, work, work.gradient)
 
 
 cdef inline double fold_lanes(const double* lane_sum) noexcept nogil:

@@ -21,6 +21,7 @@
 #define GD_WIDTH 1
 #endif
 #define GD_PARTS (GD_LANES / GD_WIDTH)
+#define GD_TALL (GD_WIDTH > 1 ? 4 : 2) /* rows of a tile of 2 GD_WIDTH: fits registers */
 
 #if GD_WIDTH > 1
 

@@ -8,6 +8,7 @@ cdef extern from "_simd.h" nogil:
     enum:
         WIDTH "GD_WIDTH"
         PARTS "GD_PARTS"
+        TALL "GD_TALL"
     ctypedef double vec "gd_vec"
     vec splat "gd_splat"(double value)
     vec lead "gd_lead"(double value)
