@@ -20,9 +20,8 @@ cdef enum:
     MAX_BLOCK_ROWS = 256
     MOMENT_VALUES = 512     # of X in a block that moments are made of,
     MIN_MOMENT_ROWS = 16    # with so many rows that its sums are rarely put away
-    SHORT_ROW = 16          # four rows up to this lie close to each other, and those
-    LONG_ROW = 2048         # from this on are read in order each, and share coef;
-    SHORT_SINGLE_ROW = 48   # float32 takes longer to widen than to read
+    SHORT_ROW = 128         # bytes: four rows up to this lie close to each other,
+    LONG_ROW = 2048         # and those of so many features share coef
 
 cdef struct Data:
     # A chunk of examples as the caller holds it. Steps are in bytes.
@@ -79,10 +78,8 @@ cdef inline Py_ssize_t y_size(const Data* data) noexcept nogil:
 
 cdef inline bint by_fours(const Data* data, const Work* work) noexcept nogil:
     # Whether rows are read four at once.
-    cdef Py_ssize_t short_row = SHORT_SINGLE_ROW if data.x_single else SHORT_ROW
-    if work.moments:  # copied before they are used
-        return True
-    return data.n_features <= short_row or data.n_features >= LONG_ROW
+    cdef Py_ssize_t d = data.n_features
+    return work.moments or d * x_size(data) <= SHORT_ROW or d >= LONG_ROW
 
 
 cdef inline bint allocate(Work* work, const Data* data, bint moments) noexcept nogil:
