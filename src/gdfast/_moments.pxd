@@ -1,8 +1,8 @@
 # A pass that adds up second moments beside the gradient: squared errors need no other.
 
-from gdfast._blocks cimport Data, Work, load_block, whole_lanes
+from gdfast._blocks cimport Data, Work, load_block, whole_lanes, x_size
 from gdfast._passes cimport add_block, add_column, begin_pass, fold_lanes
-from gdfast._simd cimport LANES, PARTS, TALL, WIDTH, load, splat, store, vec
+from gdfast._simd cimport LANES, PARTS, TALL, WIDTH, load, prefetch, splat, store, vec
 
 
 cdef inline void weigh_rows(const Work* work, double* left) noexcept nogil:
@@ -49,10 +49,11 @@ cdef inline void add_sums(const Work* work, double* total) noexcept nogil:
 
 
 cdef inline void add_square(
-    const double* left, const double* x, const Work* work, double* second
+    const double* left, const double* x, const Work* work, const char* ahead,
+    Py_ssize_t ahead_step, double* second,
 ) noexcept nogil:
     # second += sum of left x' in a square of 2 WIDTH on the diagonal, but for a quarter
-    # above it.
+    # above it. Each row asks for a part of the next block, as memory would idle.
     cdef Py_ssize_t _i
     cdef int k
     cdef vec near, far, scalar
@@ -61,6 +62,8 @@ cdef inline void add_square(
     for k in range(WIDTH):
         high[k] = low[2 * k] = low[2 * k + 1] = splat(0.0)
     for _i in range(work.n_rows):
+        prefetch(ahead)
+        ahead += ahead_step
         near = load(x)
         far = load(x + WIDTH)
         for k in range(WIDTH):
@@ -106,18 +109,29 @@ cdef inline void add_tile(
 
 
 cdef inline void add_products(
-    const double* left, const Work* work, Py_ssize_t d, double* second
+    const double* left, const Data* data, const Work* work, const char* ahead,
+    double* second,
 ) noexcept nogil:
     # second += sum of left x' on and below the diagonal.
-    cdef Py_ssize_t a = 0, i
+    cdef Py_ssize_t a, j, start = 0, d = data.n_features
+    cdef Py_ssize_t ahead_step = 2 * WIDTH * x_size(data)
     cdef const double* x = <const double*> work.x
-    while a < d:
-        add_square(left + a, x + a, work, second + a * (work.padded + 1))
-        i = a + 2 * WIDTH
-        while i < d:
-            add_tile(left + i, x + a, work, second + i * work.padded + a)
-            i += TALL
-        a += 2 * WIDTH
+    if data.x_step != d * x_size(data):
+        ahead = work.x  # is here already, and what lies between rows is not asked for
+    while start < d:
+        a = start
+        while a < min(start + 2 * WIDTH, d):
+            j = 0
+            while j < start:
+                add_tile(left + a, x + j, work, second + a * work.padded + j)
+                j += 2 * WIDTH
+            a += TALL
+        add_square(
+            left + start, x + start, work, ahead, ahead_step,
+            second + start * (work.padded + 1),
+        )
+        ahead += work.n_rows * ahead_step
+        start += 2 * WIDTH
 
 
 cdef inline double add_moment_pass(
@@ -145,7 +159,10 @@ cdef inline double add_moment_pass(
             add_column(x, weighted, work.n_rows, second)
         else:
             add_sums(work, total)
-            add_products(weighted, work, data.n_features, second)
+            add_products(
+                weighted, data, work,
+                data.X + (start + work.n_rows) * data.x_step, second,
+            )
         start += work.n_rows
     return fold_lanes(work.loss_sum)
 

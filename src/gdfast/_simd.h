@@ -109,6 +109,16 @@ static inline gd_vec gd_load_single(const float *from)
 #endif
 }
 
+/* Ask for the memory around an address, whether or not it is there. */
+static inline void gd_prefetch(const void *address)
+{
+#ifdef __GNUC__
+    __builtin_prefetch(address);
+#else
+    (void)address;
+#endif
+}
+
 /* Sum of the lanes k and k + 4, of these k and k + 2, of these both. */
 static inline double gd_fold(const gd_vec *part)
 {
