@@ -426,6 +426,27 @@ def test_a_child_of_a_fork_trains_with_threads_of_its_own(loss):
     assert run(code) == ["0", "0", "0", "0", "1"]
 
 
+@pytest.mark.parametrize("is_made", [True, False])
+def test_ctrl_c_while_a_thread_is_started(is_made, monkeypatch):
+    start, made = threading.Thread.start, []
+
+    def interrupted(thread):
+        """Leave before the thread has begun, as a slow machine lets it happen."""
+        if thread.name == "gdfast":
+            made.append(thread)
+            if is_made:
+                start(threading.Timer(0.05, start, (thread,)))
+            raise KeyboardInterrupt
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), Team(3) as team:
+        team.map(str, range(9))
+    assert len(made) == 1
+    assert not made[0].is_alive()
+    assert (made[0].ident is not None) == is_made
+
+
 @POSIX
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
 def test_ctrl_c_ends_a_run_on_threads(loss):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -51,12 +52,20 @@ class Team:
         traceback: TracebackType | None,
     ) -> None:
         """End the threads."""
-        if self._threads:
-            self._task = None
-            self._start.release(len(self._threads))
-            for thread in self._threads:
-                if thread.is_alive():  # or Ctrl-C came while it was started
-                    thread.join()
+        if not self._threads:
+            return
+        # Ctrl-C may leave Thread.start before the thread has begun, or, hardly ever,
+        # before it is made; one that has begun lives until it is told to end.
+        patience = time.monotonic() + 1.0
+        while not all(thread.is_alive() for thread in self._threads):
+            if time.monotonic() > patience:
+                break
+            time.sleep(0.001)
+        alive = [thread for thread in self._threads if thread.is_alive()]
+        self._task = None
+        self._start.release(len(self._threads))
+        for thread in alive:
+            thread.join()
 
     def map(self, task: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         """Return ``[task(part) for part in parts]``, worked out in any order.
@@ -109,9 +118,8 @@ class Team:
                 helpers = len(self._threads)
                 break
         self._task, self._work, self._error = task, deque(range(count)), None
-        for _ in range(helpers):
-            self._start.release()
         try:
+            self._start.release(helpers)
             self._do_parts(task)
             for _ in range(helpers):
                 self._done.acquire()
