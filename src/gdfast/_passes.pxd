@@ -175,6 +175,16 @@ cdef inline void add_rows(
             j += WIDTH
 
 
+cdef inline void add_features(
+    const x_value* x, const Data* data, const Work* work
+) noexcept nogil:
+    # gradient += sum of slope x; of one feature lane by lane.
+    if data.n_features == 1:
+        add_column(x, work.slope, work.n_rows, work.gradient)
+    else:
+        add_rows(x, work.slope, work, work.gradient)
+
+
 cdef inline void add_block(
     int kind, const x_value* x, const Data* data, const Work* work, double b
 ) noexcept nogil:
@@ -192,12 +202,8 @@ cdef inline void add_block(
         slope_rows(kind, <const float*> work.y, work)
     else:
         slope_rows(kind, <const double*> work.y, work)
-    if work.moments:
-        return
-    if data.n_features == 1:
-        add_column(x, work.slope, work.n_rows, work.gradient)
-    else:
-        add_rows(x, work.slope, work, work.gradient)
+    if not work.moments:
+        add_features(x, data, work)
 
 
 cdef inline double fold_lanes(const double* lane_sum) noexcept nogil:
