@@ -157,7 +157,7 @@ class Monitor:
             True if it is above the first by more than rounding.
         """
         assert self.first is not None
-        first = self.first[0]
+        first = float(self.first[0])
         return bool(loss - first > self._rounding(first))
 
     def steps_to(self, gtol: float) -> float:
@@ -215,4 +215,4 @@ class Monitor:
         """
         assert self.zero is not None
         error = ROUNDING * math.sqrt(self.zero[0])
-        return 2 * np.sqrt(loss) * error + error**2
+        return 2 * loss**0.5 * error + error**2

@@ -225,6 +225,8 @@ class Summation:
                 weight_sum += weight
             return MomentSum(GradientSum(gradient, loss_sum, weight_sum), moment)
 
+        if len(parts) == 1:
+            return add(parts[0])
         totals, moments = zip(*self.team.map(add, parts), strict=True)
         return MomentSum(_merged(totals), _added(moments))
 
