@@ -68,7 +68,7 @@ def gdfast_steps(
         for t, rate in enumerate(rates):
             gradient, loss_sum, weight_sum = summation.gradient(params)
             losses[t] = loss_sum / weight_sum
-            kernel.apply_update(params, gradient / weight_sum, rate)
+            params -= rate * (gradient / weight_sum)
 
 
 def train_by(

@@ -98,7 +98,6 @@ def call_all(kernel, X, y, weight, columns, at_end):
         kernel.add_moments(0, *data, gradient, put("moment", (n_params, n_params)))
         outputs = put("rates", 2), put("trace", (3, 3)), put("path", (3, n_params))
         kernel.descend(1, *data, *outputs)
-        kernel.apply_update(data[-1], gradient, 0.5)
 
 
 def call_quadratic(kernel, n, at_end):

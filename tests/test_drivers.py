@@ -10,6 +10,8 @@ import gdfast
 from gdfast import ConvergenceWarning, DivergenceError, curvature, drivers, sums
 from gdfast.drivers import Moments, Passes
 from gdfast.losses import LOSSES
+from gdfast.optimizers import GD
+from gdfast.penalties import Penalty
 from gdfast.sums import Examples, Summation
 from gdfast.threads import Team
 
@@ -328,6 +330,11 @@ def test_nothing_of_the_size_of_X_is_allocated(
             assert size < MUCH, (method, options.keys())
 
 
+def updater(params):
+    """Return plain gradient descent."""
+    return drivers.Updater(GD(), Penalty(), len(params), len(params))
+
+
 @pytest.mark.parametrize(("n_features", "rooms"), [(1, 2**19), (724, 1), (725, 0)])
 def test_moments_have_room_beside_small_data(n_features, rooms, monkeypatch):
     examples = Examples(np.ones((2, n_features)), np.ones(2))
@@ -339,7 +346,7 @@ def test_moments_have_room_beside_small_data(n_features, rooms, monkeypatch):
         with Team(1) as team:
             summation = Summation(loss.kind, examples, team)
             start = np.zeros(n_features + 1)
-            driver = drivers.choose(loss, summation, start, 10, True)
+            driver = drivers.choose(loss, summation, updater(start), start, 10, True)
         size = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -501,12 +508,12 @@ def test_a_driver_gives_the_moments_of_the_columns_as_they_are(rng, intercept):
     with Team(1) as team:
         summation = Summation(0, Examples(X, y, weight), team)
         params = np.zeros(4 + intercept)
-        driver = Moments(LOSSES["squared_error"], summation, params)
+        driver = Moments(LOSSES["squared_error"], summation, updater(params), params)
         assert (driver.center is not None) == intercept
         if intercept:
             np.testing.assert_allclose(driver.center, X.mean(axis=0), rtol=1e-14)
         assert driver.values_per_step == len(params) ** 2
-        assert Passes(summation).values_per_step == 50 * 5
+        assert Passes(summation, updater(params)).values_per_step == 50 * 5
         moment = driver.second_moment()
     expected = (rows.T * weight) @ rows / weight.sum()
     np.testing.assert_allclose(moment, expected, rtol=1e-13)

@@ -23,7 +23,6 @@ FORMULAS = {  # loss and slope of raw predictions z for targets y
 FUNCTIONS = [
     "add_gradient",
     "add_moments",
-    "apply_update",
     "descend",
     "descend_quadratic",
 ]
@@ -441,10 +440,6 @@ def test_wrong_outputs_are_errors(kernel, change, message):
 def test_gradient_and_params_must_match(kernel):
     with pytest.raises(ValueError, match="gradient must have the shape of params"):
         kernel.add_gradient(**GOOD, gradient=np.zeros(2))
-    with pytest.raises(ValueError, match="gradient must have the shape of params"):
-        kernel.apply_update(np.zeros(3), np.zeros(2), 1.0)
-    with pytest.raises(ValueError, match="gradient must have the shape of params"):
-        kernel.apply_update(np.zeros(0), np.zeros(0), 1.0)
 
 
 def test_rows_that_are_not_contiguous_are_refused():

@@ -18,12 +18,15 @@ __all__ = [
     "gradient",
     "load",
     "loss",
+    "optimizers",
     "read_table",
+    "schedules",
     "simd_level",
     "train",
 ]
 
 if TYPE_CHECKING:
+    from gdfast import optimizers, schedules
     from gdfast._backend import simd_level
     from gdfast.delimited import TableError
     from gdfast.fit import DivergenceError, Fit, load
@@ -46,7 +49,9 @@ else:
         "gradient": "training",
         "load": "fit",
         "loss": "training",
+        "optimizers": "optimizers",
         "read_table": "sources",
+        "schedules": "schedules",
         "simd_level": "_backend",
         "train": "training",
     }
@@ -55,7 +60,8 @@ else:
         """Import a public name."""
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        module = import_module(f"{__name__}.{_MODULES[name]}")
+        value = module if name == _MODULES[name] else getattr(module, name)
         globals()[name] = value  # the next time it is found without asking here
         return value
 

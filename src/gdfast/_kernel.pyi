@@ -1,3 +1,5 @@
+from typing import final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,9 +25,33 @@ def add_moments(
     gradient: NDArray[np.float64],
     moment: NDArray[np.float64],
 ) -> tuple[float, float]: ...
-def apply_update(
-    params: NDArray[np.float64], gradient: NDArray[np.float64], rate: float
-) -> float: ...
+
+@final
+class Update:
+    def __init__(
+        self,
+        kind: int,
+        constants: NDArray[np.float64],
+        n_features: int,
+        fit_intercept: bool,
+        l1: float,
+        l2: float,
+        bounds: NDArray[np.float64] | None,
+        state: NDArray[np.float64],
+    ) -> None: ...
+    def look_ahead(
+        self, params: NDArray[np.float64], point: NDArray[np.float64]
+    ) -> None: ...
+    def take_step(
+        self,
+        loss: float,
+        point: NDArray[np.float64],
+        gradient: NDArray[np.float64],
+        rate: NDArray[np.float64] | None,
+        params: NDArray[np.float64],
+        row: NDArray[np.float64],
+    ) -> None: ...
+
 def descend(
     kind: int,
     X: _Floats,
@@ -36,6 +62,7 @@ def descend(
     rates: NDArray[np.float64],
     trace: NDArray[np.float64],
     path: NDArray[np.float64] | None,
+    update: Update | None = None,
 ) -> None: ...
 def descend_quadratic(
     loss: float,
@@ -47,4 +74,5 @@ def descend_quadratic(
     rates: NDArray[np.float64],
     trace: NDArray[np.float64],
     path: NDArray[np.float64] | None,
+    update: Update | None = None,
 ) -> int: ...

@@ -25,7 +25,8 @@ Design, with the reason for each point:
 
 `gdfast._reference` holds the same functions in NumPy, written to be read.
 """
-from libc.math cimport INFINITY, fabs, sqrt
+cimport cython
+from libc.math cimport fabs, sqrt
 from libc.stdlib cimport calloc, free, malloc
 
 from gdfast cimport _simd
@@ -34,32 +35,9 @@ from gdfast._losses cimport N_LOSSES
 from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
-
-
-cdef double largest(const double* values, Py_ssize_t n) noexcept nogil:
-    # max |values[i]|; NaN when there is one.
-    cdef Py_ssize_t i
-    cdef double result = 0.0, size
-    for i in range(n):
-        size = fabs(values[i])
-        if size > result or size != size:
-            result = size
-    return result
-
-
-cdef double update(
-    double* params, const double* gradient, Py_ssize_t n, double rate
-) noexcept nogil:
-    # params -= rate * gradient; returns the largest change of a parameter.
-    cdef Py_ssize_t i
-    cdef double before, change, result = 0.0
-    for i in range(n):
-        before = params[i]
-        params[i] = before - rate * gradient[i]
-        change = fabs(params[i] - before)
-        if change > result or change != change:
-            result = change
-    return result
+from gdfast._updates cimport (
+    GD, N_RULES, N_SCALARS, Rule, look_ahead, n_slots, next_point, take_step,
+)
 
 
 cdef Data describe(
@@ -307,50 +285,174 @@ def add_moments(
     return loss_sum, weights
 
 
-def apply_update(double[::1] params, const double[::1] gradient, double rate):
-    """Take one step downhill: ``params -= rate * gradient``.
+@cython.final
+@cython.auto_pickle(False)
+cdef class Update:
+    """How a step changes the parameters: a rule, a penalty and bounds.
 
     Parameters
     ----------
-    params : ndarray of float64, shape (n_params,), changed
-        The parameters.
-    gradient : ndarray of float64, shape (n_params,)
-        Gradient of the mean loss at `params`.
-    rate : float
-        Learning rate.
-
-    Returns
-    -------
-    change : float
-        Largest absolute change of a parameter; NaN when one became NaN.
+    kind : int
+        Number of the rule, ``gdfast.optimizers.OPTIMIZERS[name].kind``.
+    constants : ndarray of float64, shape (3,)
+        Its constants, in the order of its class; those that it does not have are
+        ignored.
+    n_features : int
+        Number of coefficients.
+    fit_intercept : bool
+        Whether there is one parameter more, which has no penalty and no bounds.
+    l1, l2 : float
+        Factors of the sum of |coef| and of half the sum of coef^2 in the penalty.
+    bounds : ndarray of float64, shape (2, n_features), or None
+        Smallest and largest values of the coefficients.
+    state : ndarray of float64, shape (2 + n_slots * n_params,), changed
+        What the rule remembers from step to step, zeros before the first one. It is
+        kept, not copied: who writes to it puts the rule back to another step.
 
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If `kind` is unknown or shapes disagree.
 
-    Examples
-    --------
-    >>> params = np.array([1.0, 2.0])
-    >>> apply_update(params, np.array([1.0, -4.0]), 0.5)
-    2.0
-    >>> params
-    array([0.5, 4. ])
+    Notes
+    -----
+    A rule makes of the gradient g of mean loss and squares a displacement d with a step
+    s for each parameter; then ``params = prox(params - d)``, where prox takes s l1 off
+    the size of a coefficient, down to zero, and puts it within its bounds.
     """
-    check_gradient(gradient, params.shape[0])
-    return update(&params[0], &gradient[0], params.shape[0], rate)
+    cdef Rule rule
+    cdef const double[:, ::1] bounds
+    cdef double[::1] state
+
+    def __init__(
+        self, int kind, const double[::1] constants, Py_ssize_t n_features,
+        bint fit_intercept, double l1, double l2, const double[:, ::1] bounds,
+        double[::1] state,
+    ):
+        cdef Py_ssize_t n_params = n_features + fit_intercept
+        if not 0 <= kind < N_RULES:
+            raise ValueError(f"unknown rule number {kind}")
+        if constants.shape[0] != 3:
+            raise ValueError("constants must have three values")
+        if bounds is not None and (
+            bounds.shape[0] != 2 or bounds.shape[1] != n_features
+        ):
+            raise ValueError("bounds must have shape (2, n_features)")
+        if n_features < 1 or state.shape[0] != N_SCALARS + n_slots(kind) * n_params:
+            raise ValueError("state must have 2 + n_slots * n_params values")
+        self.bounds = bounds
+        self.state = state
+        self.rule.kind = kind
+        self.rule.first = constants[0]
+        self.rule.second = constants[1]
+        self.rule.third = constants[2]
+        self.rule.l1 = l1
+        self.rule.l2 = l2
+        self.rule.lower = self.rule.upper = NULL
+        if bounds is not None:
+            self.rule.lower = &bounds[0, 0]
+            self.rule.upper = &bounds[1, 0]
+        self.rule.n_bound = n_features if l1 or l2 or bounds is not None else 0
+        self.rule.n_params = n_params
+        self.rule.state = &state[0]
+
+    def look_ahead(self, const double[::1] params, double[::1] point):
+        """Find where the gradient of the next step is taken.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_params,)
+            The parameters.
+        point : ndarray of float64, shape (n_params,), changed
+            The point: the parameters themselves, but for rules that look ahead.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree.
+        """
+        check_gradient(params, self.rule.n_params)
+        check_gradient(point, self.rule.n_params)
+        look_ahead(&self.rule, &params[0], &point[0])
+
+    def take_step(
+        self, double loss, const double[::1] point, double[::1] gradient,
+        const double[::1] rate, double[::1] params, double[::1] row,
+    ):
+        """Note what is seen at a point, and update the parameters.
+
+        Parameters
+        ----------
+        loss : float
+            Mean loss at the point.
+        point : ndarray of float64, shape (n_params,)
+            Where it was taken.
+        gradient : ndarray of float64, shape (n_params,), changed
+            Gradient of the mean loss there; that of the penalty's squares is added.
+        rate : ndarray of float64, shape (1,), or None
+            Learning rate; None to update nothing.
+        params : ndarray of float64, shape (n_params,), changed
+            The parameters.
+        row : ndarray of float64, shape (3,), changed
+            As a row of `trace` in `descend`.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree.
+
+        Examples
+        --------
+        >>> update = Update(0, np.zeros(3), 2, False, 0.0, 0.0, None, np.zeros(2))
+        >>> params, row = np.array([1.0, 2.0]), np.empty(3)
+        >>> gradient, rate = np.array([1.0, -4.0]), np.array([0.5])
+        >>> update.take_step(9.0, params, gradient, rate, params, row)
+        >>> print(params, row)
+        [0.5 4. ] [9. 4. 2.]
+        """
+        cdef const double* learning_rate = NULL
+        check_gradient(params, self.rule.n_params)
+        check_gradient(point, self.rule.n_params)
+        check_gradient(gradient, self.rule.n_params)
+        if row.shape[0] != 3:
+            raise ValueError("row must have three values")
+        if rate is not None:
+            if rate.shape[0] != 1:
+                raise ValueError("rate must have one value")
+            learning_rate = &rate[0]
+        take_step(
+            &self.rule, loss, &point[0], &gradient[0], learning_rate, &params[0],
+            &row[0],
+        )
+
+
+cdef Rule chosen_rule(Update update, Py_ssize_t n_params, double* idle) except *:
+    # The rule of an update; plain gradient descent without one.
+    cdef Rule rule
+    if update is not None:
+        if update.rule.n_params != n_params:
+            raise ValueError("update must have been made for as many params")
+        return update.rule
+    rule.kind = GD
+    rule.first = rule.second = rule.third = rule.l1 = rule.l2 = 0.0
+    rule.lower = rule.upper = NULL
+    rule.n_bound = 0
+    rule.n_params = n_params
+    rule.state = idle
+    return rule
 
 
 def descend(
     int kind, const x_value[:, :] X, const y_value[:] y,
     const double[::1] sample_weight, const double[:, ::1] columns,
     double[::1] params, const double[::1] rates,
-    double[:, ::1] trace, double[:, ::1] path,
+    double[:, ::1] trace, double[:, ::1] path, Update update=None,
 ):
     """Make ``len(rates)`` full-batch steps of gradient descent in one call.
 
     Each step sums the gradients of all examples, divides by the sum of the weights,
-    notes what it saw and then updates: ``params -= rates[t] * gradient``.
+    notes what it saw and then updates: ``params -= rates[t] * gradient`` where there is
+    no other rule.
 
     Parameters
     ----------
@@ -361,11 +463,15 @@ def descend(
     rates : ndarray of float64, shape (n_steps,)
         Learning rate of every step.
     trace : ndarray of float64, shape (n_steps, 3) or (n_steps + 1, 3), changed
-        Of every step: mean loss and max |gradient| before its update, and the largest
-        change of a parameter by it. If there is one row more, the same of where the
-        steps led to, and inf for a change.
+        Of every step: mean loss and penalty, and the largest component of the smallest
+        subgradient of that, before its update, and the largest change of a parameter by
+        it. If there is one row more, the same of where the steps led to, and inf for a
+        change.
     path : ndarray of float64, shape (len(trace), n_params), or None, changed
-        The parameters that every row of `trace` was seen at.
+        The parameters that every row of `trace` was seen at: of a rule that looks
+        ahead, the point where it took the gradient.
+    update : Update or None
+        Rule, penalty and bounds; None for plain gradient descent.
 
     Raises
     ------
@@ -394,33 +500,36 @@ def descend(
     cdef Py_ssize_t n_params = params.shape[0], n_steps = rates.shape[0], t, j
     cdef bint fit_intercept = has_intercept(n_params, data.n_features)
     cdef Work work
+    cdef double[2] idle
+    cdef Rule rule = chosen_rule(update, n_params, idle)
+    cdef double* memory
     cdef double* gradient
-    cdef double* at = &params[0]
-    cdef double weights
+    cdef const double* point
+    cdef double weights, loss_sum
     known(kind)
     check_outputs(n_steps, n_params, trace, path)
-    gradient = <double*> malloc(n_params * sizeof(double))
-    if gradient == NULL or not allocate(&work, &data, False):
-        free(gradient)
+    memory = <double*> malloc(2 * n_params * sizeof(double))
+    if memory == NULL or not allocate(&work, &data, False):
+        free(memory)
         raise MemoryError()
+    gradient = memory + n_params
     with nogil:
         weights = weight_sum(&data)
         for t in range(trace.shape[0]):
+            point = next_point(&rule, &params[0], memory, t < n_steps)
             for j in range(n_params):
                 gradient[j] = 0.0
-            trace[t, 0] = add_pass(
-                kind, &data, &work, at, gradient, fit_intercept
-            ) / weights
+            loss_sum = add_pass(kind, &data, &work, point, gradient, fit_intercept)
             for j in range(n_params):
                 gradient[j] /= weights
-            trace[t, 1] = largest(gradient, n_params)
             if path is not None:
                 for j in range(n_params):
-                    path[t, j] = at[j]
-            trace[t, 2] = INFINITY
-            if t < n_steps:
-                trace[t, 2] = update(at, gradient, n_params, rates[t])
-        free(gradient)
+                    path[t, j] = point[j]
+            take_step(
+                &rule, loss_sum / weights, point, gradient,
+                &rates[t] if t < n_steps else NULL, &params[0], &trace[t, 0],
+            )
+        free(memory)
         free(work.memory)
 
 
@@ -428,6 +537,7 @@ def descend_quadratic(
     double loss, const double[::1] gradient, const double[:, ::1] hessian,
     const double[::1] center, const double[::1] origin, double[::1] params,
     const double[::1] rates, double[:, ::1] trace, double[:, ::1] path,
+    Update update=None,
 ):
     """Make steps of gradient descent on a quadratic function, until rounding shows.
 
@@ -453,7 +563,7 @@ def descend_quadratic(
         The parameters where `loss` and `gradient` belong.
     params : ndarray of float64, shape (n_params,), changed
         The parameters.
-    rates, trace, path
+    rates, trace, path, update
         As in `descend`.
 
     Returns
@@ -486,8 +596,12 @@ def descend_quadratic(
     [3.2] [25. 16.]
     """
     cdef Py_ssize_t n = params.shape[0], n_steps = rates.shape[0], t = 0, j
+    cdef double[2] idle
     cdef double* memory
+    cdef const double* point
     cdef Quadratic at
+    cdef Rule rule
+    cdef double value
     if gradient.shape[0] != n or origin.shape[0] != n or n == 0:
         raise ValueError("gradient and origin must have the shape of params")
     if hessian.shape[0] != n or hessian.shape[1] != n:
@@ -495,6 +609,7 @@ def descend_quadratic(
     if center is not None and center.shape[0] != n - 1:
         raise ValueError("center must have one value less than params")
     check_outputs(n_steps, n, trace, path)
+    rule = chosen_rule(update, n, idle)
     memory = <double*> malloc(4 * n * sizeof(double))
     if memory == NULL:
         raise MemoryError()
@@ -512,14 +627,17 @@ def descend_quadratic(
     with nogil:
         for j in range(n):
             at.size[j] = sqrt(fabs(hessian[j, j]))
-        while t < trace.shape[0] and evaluate(&at, &params[0], &trace[t, 0]):
-            trace[t, 1] = largest(at.slope, n)
+        while t < trace.shape[0]:
+            point = next_point(&rule, &params[0], memory + 3 * n, t < n_steps)
+            if not evaluate(&at, point, &value):
+                break
             if path is not None:
                 for j in range(n):
-                    path[t, j] = params[j]
-            trace[t, 2] = INFINITY
-            if t < n_steps:
-                trace[t, 2] = update(&params[0], at.slope, n, rates[t])
+                    path[t, j] = point[j]
+            take_step(
+                &rule, value, point, at.slope,
+                &rates[t] if t < n_steps else NULL, &params[0], &trace[t, 0],
+            )
             t += 1
         free(memory)
     return t

@@ -97,13 +97,236 @@ def add_moments(
     return sums
 
 
-def apply_update(params: Doubles, gradient: Doubles, rate: float) -> float:
-    """Take one step downhill, see ``gdfast._kernel.apply_update``."""
-    if len(params) == 0 or gradient.shape != params.shape:
+class Update:
+    """How a step changes the parameters, see ``gdfast._kernel.Update``."""
+
+    def __init__(
+        self,
+        kind: int,
+        constants: Doubles,
+        n_features: int,
+        fit_intercept: bool,
+        l1: float,
+        l2: float,
+        bounds: Doubles | None,
+        state: Doubles,
+    ) -> None:
+        n_params = n_features + fit_intercept
+        if not 0 <= kind < len(RULES):
+            raise ValueError(f"unknown rule number {kind}")
+        if constants.shape != (3,):
+            raise ValueError("constants must have three values")
+        if bounds is not None and bounds.shape != (2, n_features):
+            raise ValueError("bounds must have shape (2, n_features)")
+        self.rule, n_slots = RULES[kind]
+        if n_features < 1 or state.shape != (2 + n_slots * n_params,):
+            raise ValueError("state must have 2 + n_slots * n_params values")
+        self.constants, self.l1, self.l2 = constants.tolist(), l1, l2
+        self.n_features, self.n_params = n_features, n_params
+        self.bounds = bounds
+        self.scalars, self.slots = state[:2], state[2:].reshape(n_slots, n_params)
+
+    def look_ahead(self, params: Doubles, point: Doubles) -> None:
+        """Find where the gradient of the next step is taken."""
+        check_gradient(params, self.n_params)
+        check_gradient(point, self.n_params)
+        point[:] = params
+        if self.rule in (nesterov, accelerated):
+            point -= inertia(self) * self.slots[0]
+
+    def take_step(
+        self,
+        loss: float,
+        point: Doubles,
+        gradient: Doubles,
+        rate: Doubles | None,
+        params: Doubles,
+        row: Doubles,
+    ) -> None:
+        """Note what is seen at a point, and update the parameters."""
+        for array in (params, point, gradient):
+            check_gradient(array, self.n_params)
+        if row.shape != (3,):
+            raise ValueError("row must have three values")
+        if rate is not None and rate.shape != (1,):
+            raise ValueError("rate must have one value")
+        coef = point[: self.n_features]
+        gradient[: self.n_features] += self.l2 * coef
+        penalty = self.l1 * np.abs(coef).sum() + self.l2 * (coef @ coef) / 2
+        row[:] = loss + penalty, self.steepest(point, gradient), np.inf
+        if rate is not None:
+            before = params.copy()
+            displacement, step = self.rule(self, gradient, float(rate[0]))
+            params[:] = self.prox(before - displacement, step)
+            if self.rule in (momentum, nesterov, accelerated):
+                remember(self, before, params)
+            row[2] = np.abs(params - before).max()
+
+    def steepest(self, point: Doubles, gradient: Doubles) -> float:
+        """Return the largest component of the smallest subgradient."""
+        d = self.n_features
+        slope, w = gradient.copy(), point[:d]
+        slope[:d] = np.where(
+            w == 0, shrunk(slope[:d], self.l1), slope[:d] + self.l1 * np.sign(w)
+        )
+        if self.bounds is not None:
+            low, high = self.bounds
+            slope[:d][(slope[:d] > 0) & (w <= low)] = 0
+            slope[:d][(slope[:d] < 0) & (w >= high)] = 0
+        return float(np.abs(slope).max())
+
+    def prox(self, params: Doubles, step: Doubles | float) -> Doubles:
+        """Return the parameters nearest to these, what is not smooth considered."""
+        d = self.n_features
+        if self.l1:
+            step = np.broadcast_to(step, len(params))
+            params[:d] = shrunk(params[:d], step[:d] * self.l1)
+        if self.bounds is not None:
+            params[:d] = np.clip(params[:d], *self.bounds)
+        return params
+
+
+def shrunk(values: Doubles, by: Doubles | float) -> Doubles:
+    """Return values that are nearer to zero by so much, at most."""
+    return np.sign(values) * np.maximum(np.abs(values) - by, 0)
+
+
+# Each rule of `gdfast.optimizers`: what it takes off the parameters, and the step that
+# this stands for. g is the gradient; what is remembered is changed.
+
+
+def gd(update: Update, g: Doubles, rate: float) -> tuple[Doubles, Doubles | float]:
+    return rate * g, rate
+
+
+def momentum(
+    update: Update, g: Doubles, rate: float
+) -> tuple[Doubles, Doubles | float]:
+    return inertia(update) * update.slots[0] + rate * g, rate
+
+
+def nesterov(
+    update: Update, g: Doubles, rate: float
+) -> tuple[Doubles, Doubles | float]:
+    return momentum(update, g, rate)  # g is from ahead
+
+
+def accelerated(
+    update: Update, g: Doubles, rate: float
+) -> tuple[Doubles, Doubles | float]:
+    return momentum(update, g, rate)  # g is from ahead
+
+
+def inertia(update: Update) -> float:
+    """Return the part of the last displacement that is made again."""
+    if update.rule is not accelerated:
+        return float(update.constants[0])
+    t = update.scalars[0]
+    return (t - 1) / next_t(t) if t > 1 else 0.0
+
+
+def next_t(t: float) -> float:
+    """Return the next number of the sequence that an accelerated method follows."""
+    return float(1 + np.sqrt(1 + 4 * t * t)) / 2
+
+
+def remember(update: Update, before: Doubles, after: Doubles) -> None:
+    """Keep the displacement; an accelerated method begins anew if it goes uphill."""
+    ahead = before - inertia(update) * update.slots[0]
+    update.slots[0] = before - after
+    if update.rule is accelerated:
+        uphill = (ahead - after) @ (after - before) > 0
+        update.scalars[0] = 0 if uphill else next_t(update.scalars[0])
+
+
+def adagrad(update: Update, g: Doubles, rate: float) -> tuple[Doubles, Doubles | float]:
+    epsilon, _, _ = update.constants
+    update.slots[0] += g * g
+    step = rate / np.sqrt(update.slots[0] + epsilon)
+    return step * g, step
+
+
+def adadelta(
+    update: Update, g: Doubles, rate: float
+) -> tuple[Doubles, Doubles | float]:
+    rho, epsilon, _ = update.constants
+    squares, changes = update.slots
+    squares[:] = rho * squares + (1 - rho) * (g * g)
+    size = np.sqrt(changes + epsilon) / np.sqrt(squares + epsilon)
+    changes[:] = rho * changes + (1 - rho) * (size * g) ** 2
+    return rate * size * g, rate * size
+
+
+def rmsprop(update: Update, g: Doubles, rate: float) -> tuple[Doubles, Doubles | float]:
+    rho, epsilon, _ = update.constants
+    update.slots[0] = rho * update.slots[0] + (1 - rho) * (g * g)
+    step = rate / np.sqrt(update.slots[0] + epsilon)
+    return step * g, step
+
+
+def adam(update: Update, g: Doubles, rate: float) -> tuple[Doubles, Doubles | float]:
+    first, second, epsilon = average(update, g)
+    step = rate / (np.sqrt(second) + epsilon)
+    return step * first, step
+
+
+def adamax(update: Update, g: Doubles, rate: float) -> tuple[Doubles, Doubles | float]:
+    beta_1, beta_2, _ = update.constants
+    m, u = update.slots
+    update.scalars[0] = beta_1 * update.scalars[0] + (1 - beta_1)
+    m[:] = beta_1 * m + (1 - beta_1) * g
+    u[:] = np.maximum(beta_2 * u, np.abs(g))
+    step = np.divide(rate, u, out=np.zeros_like(u), where=u != 0)
+    return step * (m / update.scalars[0]), step
+
+
+def nadam(update: Update, g: Doubles, rate: float) -> tuple[Doubles, Doubles | float]:
+    first, second, epsilon = average(update, g)
+    beta_1 = update.constants[0]
+    step = rate / (np.sqrt(second) + epsilon)
+    return step * (beta_1 * first + (1 - beta_1) * g / update.scalars[0]), step
+
+
+def average(update: Update, g: Doubles) -> tuple[Doubles, Doubles, float]:
+    """Return the means of g and of its squares without bias, and epsilon."""
+    beta_1, beta_2, epsilon = update.constants
+    m, v = update.slots
+    update.scalars[:] *= (beta_1, beta_2)
+    update.scalars[:] += (1 - beta_1, 1 - beta_2)
+    m[:] = beta_1 * m + (1 - beta_1) * g
+    v[:] = beta_2 * v + (1 - beta_2) * (g * g)
+    return m / update.scalars[0], v / update.scalars[1], epsilon
+
+
+# In the order of the numbers in `_updates.pxd`, with the values of each parameter that
+# are remembered.
+RULES = (
+    (gd, 0),
+    (momentum, 1),
+    (nesterov, 1),
+    (accelerated, 1),
+    (adagrad, 1),
+    (adadelta, 2),
+    (rmsprop, 1),
+    (adam, 2),
+    (adamax, 2),
+    (nadam, 2),
+)
+
+
+def chosen_rule(update: Update | None, n_params: int) -> Update:
+    """Return an update, plain gradient descent if there is none."""
+    if update is None:
+        return Update(0, np.zeros(3), n_params, False, 0.0, 0.0, None, np.zeros(2))
+    if update.n_params != n_params:
+        raise ValueError("update must have been made for as many params")
+    return update
+
+
+def check_gradient(gradient: Doubles, n_params: int) -> None:
+    """Raise the kernel's error about an array of the parameters' shape."""
+    if n_params == 0 or gradient.shape != (n_params,):
         raise ValueError("gradient must have the shape of params")
-    before = params.copy()
-    params -= rate * gradient
-    return float(np.abs(params - before).max())
 
 
 def descend(
@@ -116,23 +339,23 @@ def descend(
     rates: Doubles,
     trace: Doubles,
     path: Doubles | None,
+    update: Update | None = None,
 ) -> None:
     """Make ``len(rates)`` steps of gradient descent, see ``gdfast._kernel.descend``."""
     n, d = X.shape
     check_shapes(kind, n, d, y, sample_weight, columns, params)
+    update = chosen_rule(update, len(params))
     check_outputs(len(rates), len(params), trace, path)
     for t in range(len(trace)):
+        point, rate = next_point(update, params, rates[t : t + 1])
         gradient = np.zeros_like(params)
         loss_sum, weight_sum = add_gradient(
-            kind, X, y, sample_weight, columns, params, gradient
+            kind, X, y, sample_weight, columns, point, gradient
         )
         gradient /= weight_sum
         if path is not None:
-            path[t] = params
-        change = np.inf
-        if t < len(rates):
-            change = apply_update(params, gradient, rates[t])
-        trace[t] = loss_sum / weight_sum, np.abs(gradient).max(), change
+            path[t] = point
+        update.take_step(loss_sum / weight_sum, point, gradient, rate, params, trace[t])
 
 
 def descend_quadratic(
@@ -145,6 +368,7 @@ def descend_quadratic(
     rates: Doubles,
     trace: Doubles,
     path: Doubles | None,
+    update: Update | None = None,
 ) -> int:
     """Make steps on a quadratic function, see ``gdfast._kernel.descend_quadratic``."""
     n = len(params)
@@ -155,8 +379,10 @@ def descend_quadratic(
     if center is not None and center.shape != (n - 1,):
         raise ValueError("center must have one value less than params")
     check_outputs(len(rates), n, trace, path)
+    update = chosen_rule(update, n)
     for t in range(len(trace)):
-        moved = params - origin
+        point, rate = next_point(update, params, rates[t : t + 1])
+        moved = point - origin
         if center is not None:
             moved[-1] += center @ moved[:-1]
         slope = gradient + hessian @ moved
@@ -167,12 +393,20 @@ def descend_quadratic(
         if abs(value) < 1e-5 * (abs(loss) + np.abs(gradient * moved).sum() + size**2):
             return t
         if path is not None:
-            path[t] = params
-        change = np.inf
-        if t < len(rates):
-            change = apply_update(params, slope, rates[t])
-        trace[t] = value, np.abs(slope).max(), change
+            path[t] = point
+        update.take_step(float(value), point, slope, rate, params, trace[t])
     return len(trace)
+
+
+def next_point(
+    update: Update, params: Doubles, rate: Doubles
+) -> tuple[Doubles, Doubles | None]:
+    """Return where the next gradient is taken, and the rate if a step is to follow."""
+    point = params.copy()
+    if len(rate) == 0:
+        return point, None
+    update.look_ahead(params, point)
+    return point, rate
 
 
 def check_outputs(

@@ -11,6 +11,7 @@ import numpy as np
 from gdfast._typing import Doubles
 from gdfast.drivers import Driver
 from gdfast.progress import Progress
+from gdfast.schedules import Schedule
 from gdfast.stopping import Monitor, Reason, Stop
 from gdfast.sums import CHUNK_VALUES
 
@@ -61,7 +62,7 @@ class Descent(NamedTuple):
 def descend(
     driver: Driver,
     params: Doubles,
-    rate: float,
+    schedule: Schedule,
     max_iter: int,
     monitor: Monitor,
     *,
@@ -77,8 +78,8 @@ def descend(
         Makes the steps.
     params : ndarray of float64, shape (n_params,)
         Where to start; not changed.
-    rate : float
-        Learning rate.
+    schedule : Schedule
+        The learning rates.
     max_iter : int
         Largest number of updates.
     monitor : Monitor
@@ -108,18 +109,24 @@ def descend(
         n_steps = min(slices.n_steps, max_iter - n_iter)
         end = on_row is None and n_iter + n_steps == max_iter
         before, origin = params.copy(), driver.origin
+        remembered = driver.updater.state.copy()
+        point = driver.updater.look_ahead(params) if on_row else before
+        rates = schedule.rates(n_iter, n_steps)
         started = time.perf_counter()
-        trace, positions = driver.take_steps(params, rate, n_steps, keep_path, end)
-        slices.learn(n_steps, time.perf_counter() - started)
+        trace, positions = driver.take_steps(params, rates, keep_path, end)
+        if n_iter + n_steps < max_iter:
+            slices.learn(n_steps, time.perf_counter() - started)
         stop = monitor.check(trace)
         seen = stop is None or stop.n_steps  # else the end shows this row
-        if on_row and seen and on_row(n_iter + 1, float(trace[0, 0]), before):
+        if on_row and seen and on_row(n_iter + 1, float(trace[0, 0]), point):
             stop = Stop(0, Reason.CALLBACK)
         if stop is not None and stop.n_steps < n_steps:
             # Back to the start of the slice and forward to where the rule held.
             params, driver.origin = before, origin
+            driver.updater.state[:] = remembered
             n_steps, end = stop.n_steps, True
-            trace, positions = driver.take_steps(params, rate, n_steps, keep_path, end)
+            rates = rates[:n_steps]
+            trace, positions = driver.take_steps(params, rates, keep_path, end)
         n_iter += n_steps
         losses.append(trace[:, 0].copy())  # a view would keep all of the trace
         if positions is not None:
@@ -127,7 +134,7 @@ def descend(
         if progress is not None and n_steps:
             progress(n_iter, float(trace[n_steps - 1, 0]))
     if not end:
-        trace, positions = driver.take_steps(params, rate, 0, keep_path, end=True)
+        trace, positions = driver.take_steps(params, np.empty(0), keep_path, end=True)
         losses.append(trace[:, 0])
         if positions is not None:
             path.append(positions)

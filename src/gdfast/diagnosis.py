@@ -105,7 +105,12 @@ def _divergence(descent: Descent, examples: Examples, fit: Fit) -> str:
         f"loss is {losses[-1]:.6g}, up from {losses[lowest]:.6g} "
         f"{f'after {lowest}' if lowest else 'at the start'}."
     )
-    if max_stable is None or math.isnan(max_stable):
+    if max_stable is None:
+        cause = (
+            f"learning_rate={fit.learning_rate:g} is too large for this rule: pass a "
+            'smaller one, or "auto".'
+        )
+    elif math.isnan(max_stable):
         cause = "Values of X are too large to be squared: scale the columns."
     else:
         cause = _too_large(fit.learning_rate, max_stable, examples)

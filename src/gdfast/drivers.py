@@ -1,6 +1,7 @@
 """How steps are made: by passes over the examples, or on their moments.
 
-Both have the same meaning and the same members; `choose` takes the cheaper one.
+Both have the same meaning and the same members; `choose` takes the cheaper one. What a
+step does with the gradient is up to an `Updater`, which both are given.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 from gdfast._backend import kernel
 from gdfast._typing import Doubles
 from gdfast.losses import Loss
+from gdfast.optimizers import Optimizer
+from gdfast.penalties import Penalty
 from gdfast.sums import (
     CHUNK_VALUES,
     Examples,
@@ -46,6 +49,57 @@ class Origin(NamedTuple):
     gradient: Doubles
 
 
+class Updater:
+    """The rule, the penalty and what the rule remembers from step to step.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The rule.
+    penalty : Penalty
+        What is added to the mean loss, and bounds.
+    n_features, n_params : int
+        Number of coefficients, and one more where there is an intercept.
+
+    Attributes
+    ----------
+    step : Update
+        The same for the kernel.
+    state : ndarray of float64
+        The memory; what is written to it, the rule takes for its own.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, penalty: Penalty, n_features: int, n_params: int
+    ) -> None:
+        self.state = np.zeros(2 + optimizer.n_slots * n_params)
+        self.step = kernel.Update(
+            optimizer.kind,
+            optimizer.constants,
+            n_features,
+            n_params > n_features,
+            *penalty,
+            self.state,
+        )
+
+    def look_ahead(self, params: Doubles) -> Doubles:
+        """Return the point where the next gradient is taken.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_params,)
+            The parameters.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_params,)
+            A copy of them, but for rules that look ahead.
+        """
+        point = np.empty_like(params)
+        self.step.look_ahead(params, point)
+        return point
+
+
 class Passes:
     """Reads the examples once a step.
 
@@ -53,6 +107,8 @@ class Passes:
     ----------
     summation : Summation
         Of the loss over the examples.
+    updater : Updater
+        What is done with the gradient.
 
     Notes
     -----
@@ -63,8 +119,9 @@ class Passes:
     method = "passes"
     origin: Origin | None = None  # nothing is remembered from step to step
 
-    def __init__(self, summation: Summation) -> None:
+    def __init__(self, summation: Summation, updater: Updater) -> None:
         self.summation = summation
+        self.updater = updater
 
     @property
     def values_per_step(self) -> int:
@@ -73,18 +130,16 @@ class Passes:
         return X.size + len(X)
 
     def take_steps(
-        self, params: Doubles, rate: float, n_steps: int, keep_path: bool, end: bool
+        self, params: Doubles, rates: Doubles, keep_path: bool, end: bool
     ) -> tuple[Doubles, Doubles | None]:
-        """Make some steps, changing `params`.
+        """Make some steps, changing `params` and the state of the updater.
 
         Parameters
         ----------
         params : ndarray of float64, shape (n_params,), changed
             The parameters.
-        rate : float
-            Learning rate.
-        n_steps : int
-            How many steps.
+        rates : ndarray of float64, shape (n_steps,)
+            Learning rate of every step.
         keep_path : bool
             Whether to keep the parameters of every row.
         end : bool
@@ -93,26 +148,32 @@ class Passes:
         Returns
         -------
         trace : ndarray of float64, shape (n_steps, 3) or (n_steps + 1, 3)
-            Of every step, mean loss and max |gradient| before it, largest change by it;
-            at the end, inf for a change.
+            Of every step, mean loss and penalty, max |gradient| before it, largest
+            change by it; at the end, inf for a change.
         path : ndarray of float64, shape (len(trace), n_params), or None
             The parameters that every row was seen at.
         """
         kind, examples = self.summation.kind, self.summation.examples
-        trace, path, rates = _outputs(params, rate, n_steps, keep_path, end)
+        trace, path = _outputs(params, rates, keep_path, end)
+        step = self.updater.step
         if examples.X.size <= CHUNK_VALUES:
-            kernel.descend(kind, *examples, params, rates, trace, path)
+            kernel.descend(kind, *examples, params, rates, trace, path, step)
             return trace, path
         for t in range(len(trace)):
-            totals = self.summation.gradient(params)
-            mean_gradient = totals.gradient / totals.weight_sum
-            trace[t, 0] = totals.loss_sum / totals.weight_sum
-            trace[t, 1] = np.abs(mean_gradient).max()
+            rate, point = None, params.copy()
+            if t < len(rates):
+                rate, point = rates[t : t + 1], self.updater.look_ahead(params)
+            totals = self.summation.gradient(point)
             if path is not None:
-                path[t] = params
-            trace[t, 2] = np.inf
-            if t < n_steps:
-                trace[t, 2] = kernel.apply_update(params, mean_gradient, rate)
+                path[t] = point
+            step.take_step(
+                totals.loss_sum / totals.weight_sum,
+                point,
+                totals.gradient / totals.weight_sum,
+                rate,
+                params,
+                trace[t],
+            )
         return trace, path
 
 
@@ -125,6 +186,8 @@ class Moments:
         A loss whose second derivative is constant.
     summation : Summation
         Of the loss over the examples.
+    updater : Updater
+        What is done with the gradient.
     params : ndarray of float64, shape (n_params,)
         Where the descent starts.
 
@@ -145,7 +208,10 @@ class Moments:
 
     method = "moments"
 
-    def __init__(self, loss: Loss, summation: Summation, params: Doubles) -> None:
+    def __init__(
+        self, loss: Loss, summation: Summation, updater: Updater, params: Doubles
+    ) -> None:
+        self.updater = updater
         examples = summation.examples
         n_features = examples.X.shape[1]
         self.center = None
@@ -171,10 +237,10 @@ class Moments:
         return bool(np.isfinite(self._hessian).all())
 
     def take_steps(
-        self, params: Doubles, rate: float, n_steps: int, keep_path: bool, end: bool
+        self, params: Doubles, rates: Doubles, keep_path: bool, end: bool
     ) -> tuple[Doubles, Doubles | None]:
         """Make some steps, as `Passes.take_steps`."""
-        trace, path, rates = _outputs(params, rate, n_steps, keep_path, end)
+        trace, path = _outputs(params, rates, keep_path, end)
         done = 0
         while done < len(trace):
             assert self.origin is not None
@@ -189,10 +255,14 @@ class Moments:
                 rates[done:],
                 trace[done:],
                 None if path is None else path[done:],
+                self.updater.step,
             )
             if done < len(trace):
-                totals = self._summation.gradient(self._centred(params))
-                self.origin = self._at(params, totals)
+                point = params.copy()
+                if done < len(rates):
+                    point = self.updater.look_ahead(params)
+                totals = self._summation.gradient(self._centred(point))
+                self.origin = self._at(point, totals)
         return trace, path
 
     def second_moment(self) -> Doubles:
@@ -242,19 +312,18 @@ Driver: TypeAlias = Passes | Moments
 
 
 def _outputs(
-    params: Doubles, rate: float, n_steps: int, keep_path: bool, end: bool
-) -> tuple[Doubles, Doubles | None, Doubles]:
-    """Return what the kernel fills in, trace and path, and the rate of every step."""
-    n_rows = n_steps + end
-    rates = np.empty(n_steps)
-    rates.fill(rate)
+    params: Doubles, rates: Doubles, keep_path: bool, end: bool
+) -> tuple[Doubles, Doubles | None]:
+    """Return what the kernel fills in, trace and path."""
+    n_rows = len(rates) + end
     path = np.empty((n_rows, len(params))) if keep_path else None
-    return np.empty((n_rows, 3)), path, rates
+    return np.empty((n_rows, 3)), path
 
 
 def choose(
     loss: Loss,
     summation: Summation,
+    updater: Updater,
     params: Doubles,
     max_iter: int,
     moments_needed: bool,
@@ -267,6 +336,8 @@ def choose(
         The loss.
     summation : Summation
         Of it over the examples.
+    updater : Updater
+        What is done with the gradient.
     params : ndarray of float64, shape (n_params,)
         Where the descent starts.
     max_iter : int
@@ -287,10 +358,10 @@ def choose(
         and saving(n_samples, n_features, max_iter, moments_needed) > WORTH_IT
     ):
         with np.errstate(over="ignore", invalid="ignore"):
-            moments = Moments(loss, summation, params)
+            moments = Moments(loss, summation, updater, params)
         if moments.is_finite:
             return moments
-    return Passes(summation)
+    return Passes(summation, updater)
 
 
 def saving(

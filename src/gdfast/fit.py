@@ -109,7 +109,7 @@ class Fit:
     stop_reason: Late[str] = Late()
     learning_rate: float
     max_stable_learning_rate: Late[float | None] = Late()
-    history: History | None = field(repr=False)
+    history: Late[History | None] = field(default=Late(), repr=False)
     feature_names: tuple[str, ...] | None
     loss_name: str
     standardized: bool

@@ -86,6 +86,10 @@ class Monitor:
     zero : ndarray of float64, shape (3,), or None
         Row of a trace for the model that is zero everywhere, whose loss and gradient
         others are measured by; None when that is where the descent starts.
+    falling : bool
+        Whether every step of a stable descent lowers the loss. Where it does not, as
+        with momentum, rises are a divergence only above the losses of the start and of
+        the zero model.
 
     Attributes
     ----------
@@ -95,9 +99,12 @@ class Monitor:
         The last rows seen that come before the stop.
     """
 
-    def __init__(self, tolerances: Tolerances, zero: Doubles | None) -> None:
+    def __init__(
+        self, tolerances: Tolerances, zero: Doubles | None, falling: bool = True
+    ) -> None:
         self.tolerances = tolerances
         self.zero = zero
+        self.falling = falling
         self.first: Doubles | None = None
         self.recent = np.empty((0, 3))
 
@@ -144,7 +151,7 @@ class Monitor:
         """Whether a descent that `max_iter` ended has diverged.
 
         A short run may not have risen often enough, but the loss of a stable descent
-        never ends above where it began.
+        never ends above where it began, or above the zero model if it may rise.
 
         Parameters
         ----------
@@ -154,11 +161,10 @@ class Monitor:
         Returns
         -------
         bool
-            True if it is above the first by more than rounding.
+            True if it is above by more than rounding.
         """
-        assert self.first is not None
-        first = float(self.first[0])
-        return bool(loss - first > self._rounding(first))
+        limit = self._limit()
+        return bool(loss - limit > self._rounding(limit))
 
     def steps_to(self, gtol: float) -> float:
         """Estimate the further steps to a gradient, at the pace of the last ones.
@@ -204,7 +210,16 @@ class Monitor:
         now, then = slice(GROWTH_STEPS, None), slice(-GROWTH_STEPS)
         grown[now] = n_rises[now] - n_rises[then] == GROWTH_STEPS
         grown[now] &= loss[now] - loss[then] > self._rounding(loss[then])
+        if not self.falling:
+            grown &= loss > self._limit()
         return grown
+
+    def _limit(self) -> float:
+        """Return the loss that a stable descent does not end above."""
+        assert self.first is not None
+        assert self.zero is not None
+        first = float(self.first[0])
+        return first if self.falling else max(first, float(self.zero[0]))
 
     def _rounding(self, loss: Any) -> Any:
         """Return the largest rise of a loss (number or array) that rounding explains.

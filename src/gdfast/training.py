@@ -26,12 +26,15 @@ from gdfast._validation import (
 from gdfast.curvature import largest_eigenvalue, needs_moments
 from gdfast.descent import Descent, RowCallback, descend
 from gdfast.diagnosis import explain
-from gdfast.drivers import Driver, Moments, choose
+from gdfast.drivers import Driver, Moments, Updater, choose
 from gdfast.fit import DivergenceError, Fit, settle
 from gdfast.history import History
 from gdfast.losses import Loss, check_loss
+from gdfast.optimizers import Optimizer, check_optimizer
+from gdfast.penalties import Penalty, check_bounds, check_penalty
 from gdfast.progress import progress_bar
 from gdfast.scaling import column_scales
+from gdfast.schedules import Constant, Schedule, check_schedule
 from gdfast.stopping import ConvergenceWarning, Monitor, Reason, Tolerances
 from gdfast.sums import Examples, GradientSum, Summation
 from gdfast.threads import Team
@@ -43,6 +46,7 @@ FREE_OPERATIONS = 1e5
 # When X and the way of the parameters are at most this many values, a fit keeps a copy
 # of the data and finds them when it is asked.
 KEPT_VALUES = 4096
+RATE_NOTE = ', a schedule, a function of the step or "auto"'
 
 
 class Iteration(NamedTuple):
@@ -107,6 +111,24 @@ class Units(NamedTuple):
         params[self.n_features :] = intercept
         return params
 
+    def bounds(self, bounds: object) -> Doubles:
+        """Return checked bounds of the coefficients to train.
+
+        Parameters
+        ----------
+        bounds : pair
+            The caller's bounds.
+
+        Returns
+        -------
+        ndarray of float64, shape (2, n_features)
+            Bounds of the columns trained on.
+        """
+        checked = check_bounds(bounds, self.n_features)
+        if self.columns is not None:
+            checked /= self.columns[1]
+        return checked
+
     def model(self, params: Doubles) -> tuple[Doubles, Doubles]:
         """Return the coefficients and intercepts of one or more parameter vectors.
 
@@ -141,7 +163,12 @@ def train(
     y: ArrayLike,
     *,
     loss: str = "squared_error",
-    learning_rate: float | str = "auto",
+    penalty: str | None = None,
+    alpha: float = 0.0001,
+    l1_ratio: float = 0.15,
+    bounds: tuple[ArrayLike, ArrayLike] | None = None,
+    optimizer: str | Optimizer = "gd",
+    learning_rate: float | str | Callable[[int], float] = "auto",
     max_iter: int = 1000,
     gtol: float | None = None,
     xtol: float | None = None,
@@ -283,7 +310,9 @@ def train(
     """
     chosen = check_loss(loss)
     examples, feature_names = _examples(chosen, X, y, sample_weight)
-    rate = _check_rate(learning_rate)
+    rule = check_optimizer(optimizer)
+    penalised = check_penalty(penalty, alpha, l1_ratio)
+    schedule = _check_rate(learning_rate, rule)
     max_iter = check_int(max_iter, "max_iter", low=1)
     tolerances = Tolerances(
         _check_tolerance(gtol, "gtol"),
@@ -299,28 +328,32 @@ def train(
         n_threads = check_int(n_threads, "n_threads", low=1)
     standardize = check_bool(standardize, "standardize")
 
-    max_stable = None
+    curvature = None
     with Team(n_threads) as team:
         if standardize:
             examples = _standardized(examples, fit_intercept, team)
         units = Units(examples.columns, examples.X.shape[1], fit_intercept)
-        start = _start(units, coef_init, intercept_init)
+        if bounds is not None:
+            penalised = penalised._replace(bounds=units.bounds(bounds))
+        start = _start(units, coef_init, intercept_init, penalised)
         summation = Summation(chosen.kind, examples, team)
-        moments_needed = rate is None and needs_moments(len(examples.X), len(start))
-        driver = choose(chosen, summation, start, max_iter, moments_needed)
-        if rate is None:
-            max_stable = _max_stable_rate(chosen, summation, driver, len(start))
-            rate = _safe_rate(max_stable, examples)
+        updater = Updater(rule, penalised, units.n_features, len(start))
+        moments_needed = schedule is None and needs_moments(len(examples.X), len(start))
+        driver = choose(chosen, summation, updater, start, max_iter, moments_needed)
+        if schedule is None:
+            curvature = _curvature(chosen, summation, penalised, driver, len(start))
+            schedule = Constant(_safe_rate(curvature, examples))
         zero = None
         if np.count_nonzero(start):
-            trace, _ = driver.take_steps(np.zeros_like(start), 0.0, 0, False, end=True)
+            origin = np.zeros_like(start)
+            trace, _ = driver.take_steps(origin, np.empty(0), False, end=True)
             zero = trace[0]
-        monitor = Monitor(tolerances, zero)
+        monitor = Monitor(tolerances, zero, falling=rule.name == "gd")
         with bar as progress:
             descent = descend(
                 driver,
                 start,
-                rate,
+                schedule,
                 max_iter,
                 monitor,
                 keep_path=history == "full",
@@ -334,13 +367,26 @@ def train(
     small = examples.X.size + descent.n_iter * len(start) <= KEPT_VALUES
     judged = _copy(examples) if small else examples
     diverged = descent.reason is Reason.DIVERGED
-    if max_stable is None and isinstance(driver, Moments):
-        max_stable = _max_stable_rate(chosen, summation, driver, len(start))
-    to_find = max_stable is None and (
-        diverged
-        or descent.stalled
-        or _costs_little(examples, len(start), descent.n_iter)
-    )
+    if curvature is None and isinstance(driver, Moments):
+        curvature = _curvature(chosen, summation, penalised, driver, len(start))
+    stable: float | Callable[[Fit], float] | None = None
+    if rule.stability is not None:
+        if curvature is not None:
+            stable = _quotient(rule.stability, curvature)
+        elif (
+            diverged
+            or descent.stalled
+            or _costs_little(examples, len(start), descent.n_iter)
+        ):
+            stable = partial(
+                _find_stable_rate,
+                rule.stability,
+                chosen,
+                judged,
+                penalised,
+                len(start),
+                n_threads,
+            )
     coef, intercept = units.model(descent.params)
     fit = Fit(
         coef=coef,
@@ -349,13 +395,9 @@ def train(
         n_iter=descent.n_iter,
         converged=descent.reason.converged,
         stop_reason=partial(explain, descent, monitor, judged),
-        learning_rate=rate,
-        max_stable_learning_rate=(
-            partial(_find_max_stable_rate, chosen, judged, len(start), n_threads)
-            if to_find
-            else max_stable
-        ),
-        history=_history(descent, units, feature_names) if history else None,
+        learning_rate=float(schedule(max(descent.n_iter, 1))),
+        max_stable_learning_rate=stable,
+        history=partial(_history, descent, units, feature_names) if history else None,
         feature_names=feature_names,
         loss_name=chosen.name,
         standardized=examples.columns is not None,
@@ -497,13 +539,13 @@ def _copy(examples: Examples) -> Examples:
     return Examples(X.copy(), y.copy(), weight, columns)
 
 
-def _check_rate(learning_rate: object) -> float | None:
-    """Return the learning rate as a number, None for "auto"."""
+def _check_rate(learning_rate: object, rule: Optimizer) -> Schedule | None:
+    """Return the learning rates, None for the one that the curvature decides."""
     if isinstance(learning_rate, str) and learning_rate == "auto":
-        return None
-    return check_number(
-        learning_rate, "learning_rate", low=0, open_low=True, note=' or "auto"'
-    )
+        if rule.published_rate is None:
+            return None
+        return Constant(rule.published_rate)
+    return check_schedule(learning_rate, "learning_rate", note=RATE_NOTE)
 
 
 def _check_tolerance(value: object, name: str) -> float:
@@ -518,7 +560,9 @@ def _check_history(history: object) -> None:
         raise ValueError(f'history must be "loss", "full" or False, got {history!r}')
 
 
-def _start(units: Units, coef_init: object, intercept_init: object) -> Doubles:
+def _start(
+    units: Units, coef_init: object, intercept_init: object, penalty: Penalty
+) -> Doubles:
     """Return the parameters to start from."""
     coef = np.zeros(units.n_features)
     intercept = 0.0
@@ -528,7 +572,14 @@ def _start(units: Units, coef_init: object, intercept_init: object) -> Doubles:
         if not units.fit_intercept:
             raise ValueError("intercept_init has no use with fit_intercept=False")
         intercept = check_number(intercept_init, "intercept_init")
-    return units.params(coef, intercept)
+    params = units.params(coef, intercept)
+    if penalty.bounds is not None:
+        start = params[: units.n_features]
+        inside = start.clip(*penalty.bounds)
+        if coef_init is not None and (start != inside).any():
+            raise ValueError("coef_init must be within bounds")
+        start[:] = inside
+    return params
 
 
 def _standardized(examples: Examples, fit_intercept: bool, team: Team) -> Examples:
@@ -542,34 +593,51 @@ def _standardized(examples: Examples, fit_intercept: bool, team: Team) -> Exampl
     return examples._replace(columns=columns)
 
 
-def _max_stable_rate(
-    loss: Loss, summation: Summation, driver: Driver | None, n_params: int
+def _curvature(
+    loss: Loss,
+    summation: Summation,
+    penalty: Penalty,
+    driver: Driver | None,
+    n_params: int,
 ) -> float:
-    """Return 2 / the largest curvature; inf for flat, NaN for overflow."""
+    """Return the largest curvature of the objective; NaN for overflow."""
     moment = driver.second_moment() if isinstance(driver, Moments) else None
-    curvature = loss.max_curvature * largest_eigenvalue(summation, n_params, moment)
-    return 2 / curvature if curvature else math.inf
+    of_mean = largest_eigenvalue(summation, n_params, moment)
+    return loss.max_curvature * of_mean + penalty.l2
 
 
-def _find_max_stable_rate(
-    loss: Loss, examples: Examples, n_params: int, n_threads: int | None, fit: Fit
+def _quotient(stability: float, curvature: float) -> float:
+    """Return the largest stable learning rate; inf where nothing curves."""
+    return stability / curvature if curvature else math.inf
+
+
+def _find_stable_rate(
+    stability: float,
+    loss: Loss,
+    examples: Examples,
+    penalty: Penalty,
+    n_params: int,
+    n_threads: int | None,
+    fit: Fit,
 ) -> float:
     """Return the same after the run, for a field of its fit."""
     with Team(n_threads) as team:
         summation = Summation(loss.kind, examples, team)
-        return _max_stable_rate(loss, summation, None, n_params)
+        return _quotient(
+            stability, _curvature(loss, summation, penalty, None, n_params)
+        )
 
 
-def _safe_rate(max_stable: float, examples: Examples) -> float:
+def _safe_rate(curvature: float, examples: Examples) -> float:
     """Return the learning rate that "auto" stands for."""
-    if math.isnan(max_stable):
+    if math.isnan(curvature):
         raise_nonfinite(X=examples.X)
         raise ValueError("X has values too large to be squared; scale its columns")
-    if max_stable == math.inf:
+    if curvature == 0:
         if examples.X.any():
             raise ValueError("X has values too small to be squared; scale its columns")
         return 1.0
-    return max_stable / 2
+    return 1 / curvature
 
 
 def _costs_little(examples: Examples, n_params: int, n_iter: int) -> bool:
@@ -595,7 +663,7 @@ def _row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCall
 
 
 def _history(
-    descent: Descent, units: Units, feature_names: tuple[str, ...] | None
+    descent: Descent, units: Units, feature_names: tuple[str, ...] | None, fit: Fit
 ) -> History:
     """Return the rows of a run in the caller's units."""
     if descent.path is None:
