@@ -39,6 +39,7 @@ LAYERS = [
     },
     {"fit", "sources", "sums"},
     {"curvature", "drivers", "scaling"},
+    {"backtracking"},
     {"descent"},
     {"diagnosis"},
     {"training"},

@@ -232,9 +232,9 @@ def test_results_do_not_depend_on_slices(
     calls = []
     take_steps = driver.take_steps
 
-    def counted(self, params, rate, n_steps, *options, **named):
-        calls.append(n_steps)
-        return take_steps(self, params, rate, n_steps, *options, **named)
+    def counted(self, params, steps, *options, **named):
+        calls.append(len(steps))
+        return take_steps(self, params, steps, *options, **named)
 
     monkeypatch.setattr(driver, "take_steps", counted)
     if driver is drivers.Moments:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from gdfast._typing import Doubles
-from gdfast.drivers import Driver
+from gdfast.backtracking import Backtracking
+from gdfast.drivers import Moments, Passes
 from gdfast.progress import Progress
-from gdfast.schedules import Schedule
 from gdfast.stopping import Monitor, Reason, Stop
 from gdfast.sums import CHUNK_VALUES
 
@@ -24,6 +24,9 @@ MAX_SLICE_STEPS = 1 << 16  # bounds what is run in vain after a rule has held
 # Called before every update with its number, the mean loss and the parameters;
 # returns True to stop there.
 RowCallback = Callable[[int, float, Doubles], bool]
+
+
+Driver: TypeAlias = Passes | Moments | Backtracking
 
 
 class Descent(NamedTuple):
@@ -62,7 +65,6 @@ class Descent(NamedTuple):
 def descend(
     driver: Driver,
     params: Doubles,
-    schedule: Schedule,
     max_iter: int,
     monitor: Monitor,
     *,
@@ -78,8 +80,6 @@ def descend(
         Makes the steps.
     params : ndarray of float64, shape (n_params,)
         Where to start; not changed.
-    schedule : Schedule
-        The learning rates.
     max_iter : int
         Largest number of updates.
     monitor : Monitor
@@ -111,9 +111,9 @@ def descend(
         before, origin = params.copy(), driver.origin
         remembered = driver.updater.state.copy()
         point = driver.updater.look_ahead(params) if on_row else before
-        rates = schedule.rates(n_iter, n_steps)
+        steps = range(n_iter, n_iter + n_steps)
         started = time.perf_counter()
-        trace, positions = driver.take_steps(params, rates, keep_path, end)
+        trace, positions = driver.take_steps(params, steps, keep_path, end)
         if n_iter + n_steps < max_iter:
             slices.learn(n_steps, time.perf_counter() - started)
         stop = monitor.check(trace)
@@ -125,8 +125,8 @@ def descend(
             params, driver.origin = before, origin
             driver.updater.state[:] = remembered
             n_steps, end = stop.n_steps, True
-            rates = rates[:n_steps]
-            trace, positions = driver.take_steps(params, rates, keep_path, end)
+            steps = steps[:n_steps]
+            trace, positions = driver.take_steps(params, steps, keep_path, end)
         n_iter += n_steps
         losses.append(trace[:, 0].copy())  # a view would keep all of the trace
         if positions is not None:
@@ -134,7 +134,7 @@ def descend(
         if progress is not None and n_steps:
             progress(n_iter, float(trace[n_steps - 1, 0]))
     if not end:
-        trace, positions = driver.take_steps(params, np.empty(0), keep_path, end=True)
+        trace, positions = driver.take_steps(params, range(0), keep_path, end=True)
         losses.append(trace[:, 0])
         if positions is not None:
             path.append(positions)

@@ -41,8 +41,13 @@ def explain(descent: Descent, monitor: Monitor, examples: Examples, fit: Fit) ->
     done = f"after {_count(descent.n_iter, 'iteration')}"
     gradient = f"the largest gradient component is {descent.gradient_max:.4g}"
     match descent.reason:
-        case Reason.GTOL:
+        case Reason.GTOL if descent.gradient_max < gtol:
             return f"Converged {done}: {gradient}, below gtol={gtol:g}."
+        case Reason.GTOL:
+            return (
+                f"Converged {done}: where the rule looked ahead, no gradient component "
+                f"was as large as gtol={gtol:g}; at the model {gradient}."
+            )
         case Reason.XTOL:
             return (
                 f"Converged {done}: the last one changed no parameter by as much as "

@@ -6,7 +6,7 @@ step does with the gradient is up to an `Updater`, which both are given.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gdfast._typing import Doubles
 from gdfast.losses import Loss
 from gdfast.optimizers import Optimizer
 from gdfast.penalties import Penalty
+from gdfast.schedules import Schedule
 from gdfast.sums import (
     CHUNK_VALUES,
     Examples,
@@ -50,7 +51,7 @@ class Origin(NamedTuple):
 
 
 class Updater:
-    """The rule, the penalty and what the rule remembers from step to step.
+    """The rule, the penalty, the rates and what the rule remembers between steps.
 
     Parameters
     ----------
@@ -60,9 +61,13 @@ class Updater:
         What is added to the mean loss, and bounds.
     n_features, n_params : int
         Number of coefficients, and one more where there is an intercept.
+    schedule : Schedule or None
+        The learning rates; None if they are to be found from the curvature.
 
     Attributes
     ----------
+    schedule : Schedule or None
+        As passed, or as found.
     step : Update
         The same for the kernel.
     state : ndarray of float64
@@ -70,8 +75,14 @@ class Updater:
     """
 
     def __init__(
-        self, optimizer: Optimizer, penalty: Penalty, n_features: int, n_params: int
+        self,
+        optimizer: Optimizer,
+        penalty: Penalty,
+        n_features: int,
+        n_params: int,
+        schedule: Schedule | None = None,
     ) -> None:
+        self.schedule = schedule
         self.state = np.zeros(2 + optimizer.n_slots * n_params)
         self.step = kernel.Update(
             optimizer.kind,
@@ -98,6 +109,24 @@ class Updater:
         point = np.empty_like(params)
         self.step.look_ahead(params, point)
         return point
+
+    def rates(self, steps: range) -> Doubles:
+        """Return the learning rates of some steps, numbered from 0.
+
+        Parameters
+        ----------
+        steps : range
+            The steps.
+
+        Returns
+        -------
+        ndarray of float64, shape (len(steps),)
+            The rates.
+        """
+        if not steps:
+            return np.empty(0)
+        assert self.schedule is not None
+        return self.schedule.rates(steps.start, len(steps))
 
 
 class Passes:
@@ -130,7 +159,7 @@ class Passes:
         return X.size + len(X)
 
     def take_steps(
-        self, params: Doubles, rates: Doubles, keep_path: bool, end: bool
+        self, params: Doubles, steps: range, keep_path: bool, end: bool
     ) -> tuple[Doubles, Doubles | None]:
         """Make some steps, changing `params` and the state of the updater.
 
@@ -138,8 +167,8 @@ class Passes:
         ----------
         params : ndarray of float64, shape (n_params,), changed
             The parameters.
-        rates : ndarray of float64, shape (n_steps,)
-            Learning rate of every step.
+        steps : range
+            The steps, numbered from 0.
         keep_path : bool
             Whether to keep the parameters of every row.
         end : bool
@@ -154,8 +183,8 @@ class Passes:
             The parameters that every row was seen at.
         """
         kind, examples = self.summation.kind, self.summation.examples
-        trace, path = _outputs(params, rates, keep_path, end)
-        step = self.updater.step
+        trace, path = outputs(params, len(steps), keep_path, end)
+        rates, step = self.updater.rates(steps), self.updater.step
         if examples.X.size <= CHUNK_VALUES:
             kernel.descend(kind, *examples, params, rates, trace, path, step)
             return trace, path
@@ -237,10 +266,11 @@ class Moments:
         return bool(np.isfinite(self._hessian).all())
 
     def take_steps(
-        self, params: Doubles, rates: Doubles, keep_path: bool, end: bool
+        self, params: Doubles, steps: range, keep_path: bool, end: bool
     ) -> tuple[Doubles, Doubles | None]:
         """Make some steps, as `Passes.take_steps`."""
-        trace, path = _outputs(params, rates, keep_path, end)
+        trace, path = outputs(params, len(steps), keep_path, end)
+        rates = self.updater.rates(steps)
         done = 0
         while done < len(trace):
             assert self.origin is not None
@@ -308,14 +338,30 @@ def _near_mean(examples: Examples) -> Doubles:
     return total / count
 
 
-Driver: TypeAlias = Passes | Moments
-
-
-def _outputs(
-    params: Doubles, rates: Doubles, keep_path: bool, end: bool
+def outputs(
+    params: Doubles, n_steps: int, keep_path: bool, end: bool
 ) -> tuple[Doubles, Doubles | None]:
-    """Return what the kernel fills in, trace and path."""
-    n_rows = len(rates) + end
+    """Return what steps are noted in, a trace and a path, still empty.
+
+    Parameters
+    ----------
+    params : ndarray of float64, shape (n_params,)
+        The parameters.
+    n_steps : int
+        How many steps.
+    keep_path : bool
+        Whether there is a path.
+    end : bool
+        Whether there is a row more for where the steps led to.
+
+    Returns
+    -------
+    trace : ndarray of float64, shape (n_steps, 3) or (n_steps + 1, 3)
+        For loss, gradient and change.
+    path : ndarray of float64, shape (len(trace), n_params), or None
+        For the parameters.
+    """
+    n_rows = n_steps + end
     path = np.empty((n_rows, len(params))) if keep_path else None
     return np.empty((n_rows, 3)), path
 
@@ -327,7 +373,7 @@ def choose(
     params: Doubles,
     max_iter: int,
     moments_needed: bool,
-) -> Driver:
+) -> Passes | Moments:
     """Return the driver that is likely to be the faster one.
 
     Parameters
@@ -347,7 +393,7 @@ def choose(
 
     Returns
     -------
-    Driver
+    Passes or Moments
         `Moments` if the loss is a square, the moments are no burden on memory, no
         square overflows and `saving` says that it is worth it; else `Passes`.
     """

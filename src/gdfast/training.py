@@ -23,10 +23,11 @@ from gdfast._validation import (
     check_y,
     raise_nonfinite,
 )
+from gdfast.backtracking import Backtracking
 from gdfast.curvature import largest_eigenvalue, needs_moments
-from gdfast.descent import Descent, RowCallback, descend
+from gdfast.descent import Descent, Driver, RowCallback, descend
 from gdfast.diagnosis import explain
-from gdfast.drivers import Driver, Moments, Updater, choose
+from gdfast.drivers import Moments, Updater, choose
 from gdfast.fit import DivergenceError, Fit, settle
 from gdfast.history import History
 from gdfast.losses import Loss, check_loss
@@ -46,7 +47,8 @@ FREE_OPERATIONS = 1e5
 # When X and the way of the parameters are at most this many values, a fit keeps a copy
 # of the data and finds them when it is asked.
 KEPT_VALUES = 4096
-RATE_NOTE = ', a schedule, a function of the step or "auto"'
+RATE_NOTE = ', a schedule, a function of the step, "backtracking" or "auto"'
+BACKTRACKING = ("gd", "accelerated")  # which a step may be tried of
 
 
 class Iteration(NamedTuple):
@@ -312,7 +314,13 @@ def train(
     examples, feature_names = _examples(chosen, X, y, sample_weight)
     rule = check_optimizer(optimizer)
     penalised = check_penalty(penalty, alpha, l1_ratio)
-    schedule = _check_rate(learning_rate, rule)
+    backtracks = _is_word(learning_rate, "backtracking")
+    if backtracks and rule.name not in BACKTRACKING:
+        raise ValueError(
+            'learning_rate="backtracking" is for the optimizers '
+            f"{' and '.join(map(repr, BACKTRACKING))}, not for {rule.name!r}"
+        )
+    schedule = None if backtracks else _check_rate(learning_rate, rule)
     max_iter = check_int(max_iter, "max_iter", low=1)
     tolerances = Tolerances(
         _check_tolerance(gtol, "gtol"),
@@ -337,23 +345,28 @@ def train(
             penalised = penalised._replace(bounds=units.bounds(bounds))
         start = _start(units, coef_init, intercept_init, penalised)
         summation = Summation(chosen.kind, examples, team)
-        updater = Updater(rule, penalised, units.n_features, len(start))
-        moments_needed = schedule is None and needs_moments(len(examples.X), len(start))
-        driver = choose(chosen, summation, updater, start, max_iter, moments_needed)
-        if schedule is None:
-            curvature = _curvature(chosen, summation, penalised, driver, len(start))
-            schedule = Constant(_safe_rate(curvature, examples))
+        n_features, n_params = units.n_features, len(start)
+        updater = Updater(rule, penalised, n_features, n_params, schedule)
+        driver: Driver
+        if backtracks:
+            driver = Backtracking(summation, updater, n_features, penalised.l2)
+        else:
+            to_find = schedule is None
+            needed = to_find and needs_moments(len(examples.X), n_params)
+            driver = choose(chosen, summation, updater, start, max_iter, needed)
+            if to_find:
+                curvature = _curvature(chosen, summation, penalised, driver, n_params)
+                updater.schedule = Constant(_safe_rate(curvature, examples))
         zero = None
         if np.count_nonzero(start):
             origin = np.zeros_like(start)
-            trace, _ = driver.take_steps(origin, np.empty(0), False, end=True)
+            trace, _ = driver.take_steps(origin, range(0), False, end=True)
             zero = trace[0]
         monitor = Monitor(tolerances, zero, falling=rule.name == "gd")
         with bar as progress:
             descent = descend(
                 driver,
                 start,
-                schedule,
                 max_iter,
                 monitor,
                 keep_path=history == "full",
@@ -370,7 +383,7 @@ def train(
     if curvature is None and isinstance(driver, Moments):
         curvature = _curvature(chosen, summation, penalised, driver, len(start))
     stable: float | Callable[[Fit], float] | None = None
-    if rule.stability is not None:
+    if rule.stability is not None and not backtracks:
         if curvature is not None:
             stable = _quotient(rule.stability, curvature)
         elif (
@@ -395,7 +408,7 @@ def train(
         n_iter=descent.n_iter,
         converged=descent.reason.converged,
         stop_reason=partial(explain, descent, monitor, judged),
-        learning_rate=float(schedule(max(descent.n_iter, 1))),
+        learning_rate=_last_rate(driver, descent.n_iter),
         max_stable_learning_rate=stable,
         history=partial(_history, descent, units, feature_names) if history else None,
         feature_names=feature_names,
@@ -539,13 +552,25 @@ def _copy(examples: Examples) -> Examples:
     return Examples(X.copy(), y.copy(), weight, columns)
 
 
+def _is_word(value: object, word: str) -> bool:
+    return isinstance(value, str) and value == word
+
+
 def _check_rate(learning_rate: object, rule: Optimizer) -> Schedule | None:
     """Return the learning rates, None for the one that the curvature decides."""
-    if isinstance(learning_rate, str) and learning_rate == "auto":
+    if _is_word(learning_rate, "auto"):
         if rule.published_rate is None:
             return None
         return Constant(rule.published_rate)
     return check_schedule(learning_rate, "learning_rate", note=RATE_NOTE)
+
+
+def _last_rate(driver: Driver, n_iter: int) -> float:
+    """Return the learning rate of the last step, or the one that was meant for it."""
+    if isinstance(driver, Backtracking):
+        return driver.origin.last_rate
+    assert driver.updater.schedule is not None
+    return float(driver.updater.schedule(max(n_iter, 1)))
 
 
 def _check_tolerance(value: object, name: str) -> float:
