@@ -58,7 +58,7 @@ class Fit:
     intercept : float
         Constant term, in units of y or of log-odds; 0 if none was fitted.
     loss : float
-        Mean loss of this model on the training data.
+        The objective of this model on the training data: mean loss and penalty.
     n_iter : int
         Updates made.
     converged : bool
@@ -66,10 +66,11 @@ class Fit:
     stop_reason : str
         Why the run ended, in words, and what would help if it did not converge.
     learning_rate : float
-        The rate used; of standardised columns where they were trained on.
+        The rate of the last step; of standardised columns where they were trained on.
     max_stable_learning_rate : float or None
-        The rate above which gradient descent diverges on these data. None where
-        finding it would have cost more than a tenth of the run.
+        The rate above which the update rule diverges on these data. None where finding
+        it would have cost more than a tenth of the run, and for rules and rates that
+        adapt to the gradients.
     history : History or None
         What every iteration saw.
     feature_names : tuple of str or None

@@ -188,7 +188,8 @@ def train(
     """Train a linear model by full-batch gradient descent.
 
     Minimises the mean loss of ``z = X @ coef + intercept``, the mean weighted by
-    `sample_weight`; every iteration sums the gradients of all examples and subtracts
+    `sample_weight`, and a penalty of the coefficients; every iteration sums the
+    gradients of all examples and, if `optimizer` names no other rule, subtracts
     `learning_rate` times their mean from the parameters.
 
     Parameters
@@ -202,10 +203,30 @@ def train(
     loss : {"squared_error", "half_squared_error", "log_loss"}
         Loss of one example: ``(z - y)^2``, half of it, or, for targets from 0 to 1 that
         are labels or probabilities, ``log(1 + exp(z)) - y z``.
-    learning_rate : float or "auto"
-        Factor of the gradient, above 0. "auto" takes half of the largest stable one, 1
-        over the largest curvature of the loss on these data, at which the loss cannot
-        grow.
+    penalty : {"l2", "l1", "elasticnet"} or None
+        What is added to the mean loss, times `alpha`: half of the sum of coef^2; the
+        sum of abs(coef), by proximal steps, so that coefficients become exactly 0; or
+        `l1_ratio` times the latter and 1 - `l1_ratio` times the former. The intercept
+        has none. With `standardize` it is the coefficients of those columns.
+    alpha : float
+        Factor of the penalty, not negative; without one it has no effect.
+    l1_ratio : float
+        Share of abs(coef) in "elasticnet", from 0 to 1.
+    bounds : pair (low, high) or None
+        Smallest and largest coefficients, numbers or one for each column, in the units
+        of `X`; -inf and inf where there is none. The intercept has none.
+    optimizer : str or Optimizer
+        The update rule: "gd", "momentum", "nesterov", "accelerated", "adagrad",
+        "adadelta", "rmsprop", "adam", "adamax", "nadam", or one made of a class of
+        `gdfast.optimizers`, where they are described.
+    learning_rate : float, str or callable
+        Factor of the gradient, above 0; a schedule of `gdfast.schedules`; or a function
+        of the number of the step, from 1, which may be called for steps that are not
+        made. "auto" takes 1 over the largest curvature of the objective on these data,
+        at which gradient descent cannot raise it; for rules that divide by the size of
+        the gradients, the rate that their authors recommend. "backtracking" tries rates
+        for every step until the objective falls as promised, with "gd" and
+        "accelerated".
     max_iter : int
         Largest number of updates, at least 1.
     gtol : float or None
@@ -294,6 +315,8 @@ def train(
     ----------
     S. Ruder, "An overview of gradient descent optimization algorithms",
     arXiv:1609.04747, section 2.1, equation 1 (batch gradient descent).
+    N. Parikh, S. Boyd, "Proximal algorithms", Found. Trends Optim. 1(3), 2014, section
+    4.2 (proximal gradient method), 6.5.2 (soft thresholding).
     Y. Nesterov, "Lectures on Convex Optimization", 2nd ed., 2018, theorem 2.1.14 (the
     step 1/L).
 
