@@ -1,8 +1,10 @@
 """When a run ends, why, and what is said about it."""
 
 import functools
+import math
 import re
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -260,13 +262,16 @@ def test_results_do_not_depend_on_time(pizza, seconds, first, monkeypatch):
 
 @pytest.mark.parametrize("step_seconds", [1e-8, 1e-5, 1e-3, 0.1])
 def test_slices_stay_short_enough_for_ctrl_c(step_seconds):
-    slices = descent.Slices(60, 2, False, False)
+    slices = descent.Slices(60, 2, False)
     for _ in range(30):
         n_steps = slices.n_steps
-        slices.learn(n_steps, n_steps * step_seconds)
+        slices.learn(n_steps, n_steps * step_seconds, math.inf)
         assert 1 <= slices.n_steps <= 4 * n_steps  # one lucky measurement is not all
     # A single step cannot be divided.
     assert slices.n_steps == 1 or slices.n_steps * step_seconds < 0.1
+    for left in (0.01, 0.0, -1.0):  # nor may the last slice go far beyond the deadline
+        slices.learn(slices.n_steps, slices.n_steps * step_seconds, left)
+        assert slices.n_steps == 1 or slices.n_steps * step_seconds <= left
 
 
 @pytest.mark.parametrize("name", ["gtol", "xtol", "ftol", None])
@@ -899,3 +904,122 @@ def test_a_growth_just_above_rounding_is_seen_in_time(mpg):
         gdfast.train(x - x.mean(), y, learning_rate=rate, max_iter=10_000, **start)
     losses = raised.value.fit.history["loss"]
     assert losses[-1] - losses.min() < 1e-5 * losses[0]
+
+
+# ---- ended from outside -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("every", [1, 3, 7, 100])
+@pytest.mark.parametrize("optimizer", ["gd", "nesterov"])
+def test_a_callback_is_called_after_every_so_many_updates(mpg, every, optimizer):
+    rows = []
+    options = {"optimizer": optimizer, "max_iter": 20, "history": "full"}
+    fit = gdfast.train(*mpg, callback=rows.append, callback_every=every, **options)
+    numbers = [*range(1, 21, every), 21]
+    assert [row.iteration for row in rows] == numbers
+    for row in rows:
+        seen = fit.history.array[row.iteration - 1]
+        assert (row.loss, row.coef, row.intercept) == (
+            seen["loss"],
+            seen["coef"],
+            seen["intercept"],
+        )
+    same = gdfast.train(*mpg, **options)
+    assert same.history.array.tobytes() == fit.history.array.tobytes()
+
+
+@pytest.mark.parametrize("answer", [True, np.True_])
+def test_a_callback_ends_the_run_by_returning_true(mpg, answer):
+    def callback(row):
+        return answer if row.iteration >= 10 else None
+
+    fit = gdfast.train(*mpg, callback=callback, callback_every=4)
+    assert fit.n_iter == 12
+    assert fit.stop_reason.startswith("Stopped by the callback after 12 iterations")
+    same = gdfast.train(*mpg, max_iter=12)
+    assert all_of(fit)[0] == all_of(same)[0]
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.3])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_a_run_may_take_so_long(seconds, loss, rng):
+    X = rng.standard_normal((200, 3))
+    y = (rng.random(200) < 0.5).astype(float)
+    options = {"loss": loss, "max_iter": 10**9, "max_seconds": seconds}
+    started = time.perf_counter()
+    fit = gdfast.train(X, y, learning_rate=1e-9, **options)
+    taken = time.perf_counter() - started
+    assert seconds <= taken < seconds + 1
+    assert not fit.converged
+    assert fit.stop_reason.startswith("Stopped at max_seconds after")
+    assert len(fit.history) == fit.n_iter + 1
+    same = gdfast.train(X, y, loss=loss, learning_rate=1e-9, max_iter=fit.n_iter)
+    assert same.coef.tobytes() == fit.coef.tobytes()
+    with pytest.warns(gdfast.ConvergenceWarning, match="Stopped at max_seconds"):
+        gdfast.train(X, y, learning_rate=1e-9, gtol=1e-9, **options)
+
+
+def test_time_that_suffices_changes_nothing(mpg):
+    fit = gdfast.train(*mpg, max_seconds=1000)
+    assert all_of(fit) == all_of(gdfast.train(*mpg))
+    assert gdfast.train(*mpg, max_seconds=1e-9, max_iter=10**9).n_iter >= 1
+
+
+class Interrupts:
+    """Raises KeyboardInterrupt in some call of what makes steps, before or after it."""
+
+    def __init__(self, monkeypatch, driver, call, after):
+        self.calls, take_steps = 0, driver.take_steps
+
+        def interrupted(driver, *arguments, **named):
+            self.calls += 1
+            if self.calls != call:
+                return take_steps(driver, *arguments, **named)
+            if after:
+                take_steps(driver, *arguments, **named)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(driver, "take_steps", interrupted)
+        monkeypatch.setattr(descent, "MAX_SLICE_STEPS", 5)
+
+
+@pytest.mark.parametrize("driver", [drivers.Passes, drivers.Moments])
+@pytest.mark.parametrize("optimizer", ["gd", "momentum", "accelerated"])
+@pytest.mark.parametrize("call", [1, 4])
+@pytest.mark.parametrize("after", [False, True])
+def test_an_interrupted_run_may_give_what_it_has(
+    mpg, driver, optimizer, call, after, monkeypatch
+):
+    if driver is drivers.Moments:
+        monkeypatch.setattr(drivers, "WORTH_IT", -np.inf)
+    options = {"optimizer": optimizer, "history": "full", "learning_rate": 0.01}
+    n_iter = 5 * (call - 1)
+    expected = gdfast.train(*mpg, max_iter=max(n_iter, 1), **options)
+    Interrupts(monkeypatch, driver, call, after)
+    fit = gdfast.train(*mpg, on_interrupt="return", gtol=1e-9, **options)
+    assert fit.n_iter == n_iter
+    assert fit.stop_reason.startswith(f"Stopped by Ctrl-C after {n_iter} iterations")
+    if n_iter:
+        assert fit.history.array.tobytes() == expected.history.array.tobytes()
+        assert fit.coef.tobytes() == expected.coef.tobytes()
+    else:
+        assert fit.coef[0] == fit.intercept == 0
+    assert not fit.converged
+    Interrupts(monkeypatch, driver, 2, after)
+    with pytest.raises(KeyboardInterrupt):
+        gdfast.train(*mpg, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"max_seconds": 0}, ValueError, "max_seconds must be a finite number greater"),
+        ({"max_seconds": "1"}, TypeError, "max_seconds must be a number or None"),
+        ({"callback_every": 0}, ValueError, "callback_every must be at least 1"),
+        ({"callback_every": 1.5}, TypeError, "callback_every must be a whole number"),
+        ({"on_interrupt": "stop"}, ValueError, 'on_interrupt must be "raise" or'),
+    ],
+)
+def test_wrong_options_of_the_end_are_named(mpg, options, error, message):
+    with pytest.raises(error, match=message):
+        gdfast.train(*mpg, **options)

@@ -448,6 +448,28 @@ def test_ctrl_c_while_a_thread_is_started(is_made, monkeypatch):
 
 
 @POSIX
+def test_ctrl_c_may_end_a_run_with_its_model():
+    code = textwrap.dedent(
+        """
+        for seconds in (0.05, 0.3):
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            fit = gdfast.train(
+                X, y, loss="log_loss", n_threads=3, max_iter=10**9,
+                learning_rate=1e-12, on_interrupt="return",
+            )
+            same = gdfast.train(
+                X, y, loss="log_loss", n_threads=3, max_iter=max(fit.n_iter, 1),
+                learning_rate=1e-12,
+            )
+            print(fit.n_iter == 0 or fit.coef.tobytes() == same.coef.tobytes())
+            print(threading.active_count() == 1, "Ctrl-C" in fit.stop_reason)
+        """
+    )
+    assert run(code) == ["True"] * 6
+
+
+@POSIX
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
 def test_ctrl_c_ends_a_run_on_threads(loss):
     code = textwrap.dedent(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -57,9 +58,110 @@ class Descent(NamedTuple):
 
     @property
     def stalled(self) -> bool:
-        """Whether `max_iter` came and the last update did not lower the loss."""
-        ended = self.reason is Reason.MAX_ITER
+        """Whether no rule ended the run and the last update did not lower the loss."""
+        ended = self.reason.cut_short and self.n_iter > 0
         return ended and not self.losses[-1] < self.losses[-2]
+
+
+class Place(NamedTuple):
+    """Where a run was between two calls of the driver, to go back to.
+
+    Parameters
+    ----------
+    n_iter : int
+        Updates made.
+    params : ndarray of float64, shape (n_params,)
+        The parameters.
+    origin : object
+        What the driver knew.
+    state : ndarray of float64
+        What the update rule remembered.
+    """
+
+    n_iter: int
+    params: Doubles
+    origin: Any
+    state: Doubles
+
+    @classmethod
+    def of(cls, driver: Driver, n_iter: int, params: Doubles) -> Place:
+        """Return where a run is.
+
+        Parameters
+        ----------
+        driver : Driver
+            Makes its steps.
+        n_iter : int
+            Updates made.
+        params : ndarray of float64, shape (n_params,)
+            The parameters.
+
+        Returns
+        -------
+        Place
+            Copies of all that changes.
+        """
+        state = driver.updater.state.copy()
+        return cls(n_iter, params.copy(), driver.origin, state)
+
+    def restore(self, driver: Driver) -> Doubles:
+        """Put a driver back.
+
+        Parameters
+        ----------
+        driver : Driver
+            Makes the steps.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_params,)
+            The parameters.
+        """
+        driver.origin = self.origin
+        driver.updater.state[:] = self.state
+        return self.params.copy()
+
+
+class Rows:
+    """The rows of a run, as they come.
+
+    Attributes
+    ----------
+    losses : list of ndarray
+        Mean losses and penalties, some rows each.
+    path : list of ndarray
+        Parameters of the same rows; empty if they are not kept.
+    """
+
+    def __init__(self) -> None:
+        self.losses: list[Doubles] = []
+        self.path: list[Doubles] = []
+
+    def add(self, trace: Doubles, positions: Doubles | None) -> None:
+        """Keep some rows.
+
+        Parameters
+        ----------
+        trace : ndarray of float64, shape (n_rows, 3)
+            What the driver noted.
+        positions : ndarray of float64, shape (n_rows, n_params), or None
+            The parameters, if they are kept.
+        """
+        self.losses.append(trace[:, 0].copy())  # a view would keep all of the trace
+        if positions is not None:
+            self.path.append(positions)
+
+    def cut(self, n_rows: int) -> None:
+        """Let all rows go but the first ones, which ended with a call of the driver.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows to keep.
+        """
+        while sum(map(len, self.losses)) > n_rows:
+            self.losses.pop()
+        del self.path[len(self.losses) :]
 
 
 def descend(
@@ -68,8 +170,11 @@ def descend(
     max_iter: int,
     monitor: Monitor,
     *,
+    deadline: float = math.inf,
     keep_path: bool = False,
     on_row: RowCallback | None = None,
+    every: int = 1,
+    on_interrupt: Callable[[], None] | None = None,
     progress: Progress | None = None,
 ) -> Descent:
     """Make full-batch steps until a rule holds or `max_iter` are made.
@@ -84,10 +189,17 @@ def descend(
         Largest number of updates.
     monitor : Monitor
         The stopping rules.
+    deadline : float
+        Time, as `time.perf_counter` gives it, from which no more steps are made.
     keep_path : bool
         Whether to keep the parameters of every row.
     on_row : callable or None
-        Called before every update; then every step is a call of its own.
+        Called before the first update, after every so many, and at the end.
+    every : int
+        Updates from one such call to the next.
+    on_interrupt : callable or None
+        Called on Ctrl-C, which then ends the run where the driver was called last; None
+        to let it through.
     progress : callable or None
         Told the iterations made and the loss, some times a second.
 
@@ -97,51 +209,57 @@ def descend(
         The end and the way. The result does not depend on how the steps were grouped
         into calls.
     """
-    params = params.copy()
-    losses: list[Doubles] = []
-    path: list[Doubles] = []
-    n_iter = 0
-    stop: Stop | None = None
-    slices = Slices(
-        driver.values_per_step, len(params), keep_path, single=on_row is not None
-    )
-    while stop is None and n_iter < max_iter:
-        n_steps = min(slices.n_steps, max_iter - n_iter)
-        end = on_row is None and n_iter + n_steps == max_iter
-        before, origin = params.copy(), driver.origin
-        remembered = driver.updater.state.copy()
-        point = driver.updater.look_ahead(params) if on_row else before
-        steps = range(n_iter, n_iter + n_steps)
-        started = time.perf_counter()
-        trace, positions = driver.take_steps(params, steps, keep_path, end)
-        if n_iter + n_steps < max_iter:
-            slices.learn(n_steps, time.perf_counter() - started)
-        stop = monitor.check(trace)
-        seen = stop is None or stop.n_steps  # else the end shows this row
-        if on_row and seen and on_row(n_iter + 1, float(trace[0, 0]), point):
-            stop = Stop(0, Reason.CALLBACK)
-        if stop is not None and stop.n_steps < n_steps:
-            # Back to the start of the slice and forward to where the rule held.
-            params, driver.origin = before, origin
-            driver.updater.state[:] = remembered
-            n_steps, end = stop.n_steps, True
-            steps = steps[:n_steps]
+    rows, stop, end = Rows(), None, False
+    place = Place.of(driver, 0, params)
+    try:
+        params = params.copy()
+        n_iter = 0
+        slices = Slices(driver.values_per_step, len(params), keep_path)
+        while stop is None and n_iter < max_iter:
+            n_steps = min(slices.n_steps, max_iter - n_iter)
+            if on_row:
+                n_steps = min(n_steps, every - n_iter % every)
+            end = on_row is None and n_iter + n_steps == max_iter
+            place = Place.of(driver, n_iter, params)
+            asks = on_row if n_iter % every == 0 else None
+            point = driver.updater.look_ahead(params) if asks else params
+            steps = range(n_iter, n_iter + n_steps)
+            started = time.perf_counter()
             trace, positions = driver.take_steps(params, steps, keep_path, end)
-        n_iter += n_steps
-        losses.append(trace[:, 0].copy())  # a view would keep all of the trace
-        if positions is not None:
-            path.append(positions)
-        if progress is not None and n_steps:
-            progress(n_iter, float(trace[n_steps - 1, 0]))
+            now = time.perf_counter()
+            if n_iter + n_steps < max_iter:
+                slices.learn(n_steps, now - started, deadline - now)
+            stop = monitor.check(trace)
+            seen = stop is None or stop.n_steps  # else the end shows this row
+            if asks and seen and asks(n_iter + 1, float(trace[0, 0]), point):
+                stop = Stop(0, Reason.CALLBACK)
+            if stop is not None and stop.n_steps < n_steps:
+                # Back to the start of the slice and forward to where the rule held.
+                params = place.restore(driver)
+                n_steps, end = stop.n_steps, True
+                steps = steps[:n_steps]
+                trace, positions = driver.take_steps(params, steps, keep_path, end)
+            rows.add(trace, positions)
+            n_iter += n_steps
+            if progress is not None and n_steps:
+                progress(n_iter, float(trace[n_steps - 1, 0]))
+            if stop is None and now >= deadline and n_iter < max_iter:
+                stop = Stop(0, Reason.MAX_SECONDS)
+    except KeyboardInterrupt:
+        if on_interrupt is None:
+            raise
+        on_interrupt()
+        params, n_iter = place.restore(driver), place.n_iter
+        rows.cut(n_iter)
+        stop, end = Stop(0, Reason.INTERRUPTED), False
     if not end:
         trace, positions = driver.take_steps(params, range(0), keep_path, end=True)
-        losses.append(trace[:, 0])
-        if positions is not None:
-            path.append(positions)
+        rows.add(trace, positions)
         if stop is None:
             stop = monitor.check(trace)
     loss = float(trace[-1, 0])
-    if stop is None and monitor.ended_above(loss):
+    may_diverge = n_iter and (stop is None or stop.reason.cut_short)
+    if may_diverge and monitor.ended_above(loss):
         stop = Stop(0, Reason.DIVERGED)
     reason = Reason.MAX_ITER if stop is None else stop.reason
     if on_row and reason is not Reason.CALLBACK:
@@ -152,8 +270,8 @@ def descend(
         params,
         n_iter,
         reason,
-        np.concatenate(losses),
-        np.concatenate(path) if keep_path else None,
+        np.concatenate(rows.losses),
+        np.concatenate(rows.path) if keep_path else None,
         float(trace[-1, 1]),
     )
 
@@ -169,8 +287,6 @@ class Slices:
         Number of parameters.
     keep_path : bool
         Whether the parameters of every step are kept.
-    single : bool
-        Whether every step is to be made by itself.
 
     Attributes
     ----------
@@ -178,16 +294,14 @@ class Slices:
         Steps to make next.
     """
 
-    def __init__(
-        self, values_per_step: int, n_params: int, keep_path: bool, single: bool
-    ) -> None:
+    def __init__(self, values_per_step: int, n_params: int, keep_path: bool) -> None:
         work = values_per_step + 64
-        self.most = 1 if single else MAX_SLICE_STEPS
+        self.most = MAX_SLICE_STEPS
         if keep_path:
             self.most = max(1, min(self.most, CHUNK_VALUES // n_params))
         self.n_steps = max(1, min(self.most, FIRST_SLICE_VALUES // work))
 
-    def learn(self, n_steps: int, seconds: float) -> None:
+    def learn(self, n_steps: int, seconds: float, left: float) -> None:
         """Adapt to the time that some steps took.
 
         Parameters
@@ -196,6 +310,9 @@ class Slices:
             Steps made.
         seconds : float
             Their time.
+        left : float
+            Time until no more are made.
         """
-        fitting = n_steps * SLICE_SECONDS / max(seconds, 1e-9)
+        aim = min(SLICE_SECONDS, max(left, 0.0))
+        fitting = n_steps * aim / max(seconds, 1e-9)
         self.n_steps = max(1, min(self.most, 4 * n_steps, int(fitting)))

@@ -62,21 +62,26 @@ def explain(descent: Descent, monitor: Monitor, examples: Examples, fit: Fit) ->
             return f"Stopped by the callback {done}; {gradient}."
         case Reason.DIVERGED:
             return _divergence(descent, examples, fit)
-        case Reason.MAX_ITER:
+        case Reason.MAX_ITER | Reason.MAX_SECONDS | Reason.INTERRUPTED:
             return _unfinished(descent, monitor, examples, fit)
 
 
 def _unfinished(
     descent: Descent, monitor: Monitor, examples: Examples, fit: Fit
 ) -> str:
-    """Return how far a run was at max_iter, and what would have helped."""
+    """Return how far a run was that was cut short, and what would have helped."""
+    limit = descent.reason.value
+    cause = "by Ctrl-C" if descent.reason is Reason.INTERRUPTED else f"at {limit}"
     gtol = monitor.tolerances.gtol
     rate, max_stable = fit.learning_rate, fit.max_stable_learning_rate
-    before, after = descent.losses[-2:]
     parts = [
-        f"Stopped at max_iter after {_count(descent.n_iter, 'iteration')}; the largest "
-        f"gradient component is {descent.gradient_max:.4g}, and "
+        f"Stopped {cause} after {_count(descent.n_iter, 'iteration')}; the largest "
+        f"gradient component is {descent.gradient_max:.4g}"
     ]
+    if descent.n_iter == 0:
+        return f"{parts[0]}."
+    before, after = descent.losses[-2:]
+    parts[0] += ", and "
     if not descent.stalled:
         fall = 100 * (before - after) / before
         parts[0] += f"the last one lowered the loss by {fall:.2g} %."
@@ -96,7 +101,8 @@ def _unfinished(
         return f"{parts[0]} Gradient descent can do no more here, to rounding."
     advice = _advice(unevenness, rate, max_stable)
     if not descent.stalled or not advice:
-        advice.append("a larger max_iter")
+        more = limit if descent.reason is not Reason.INTERRUPTED else "time"
+        advice.append(f"a larger {more}" if more != "time" else "more time")
     parts.append(f"What would help: {'; '.join(advice)}.")
     return " ".join(parts)
 

@@ -34,6 +34,8 @@ class Reason(enum.Enum):
     XTOL = "xtol"
     FTOL = "ftol"
     MAX_ITER = "max_iter"
+    MAX_SECONDS = "max_seconds"
+    INTERRUPTED = "interrupted"
     CALLBACK = "callback"
     DIVERGED = "diverged"
 
@@ -41,6 +43,11 @@ class Reason(enum.Enum):
     def converged(self) -> bool:
         """Whether a tolerance was reached."""
         return self in (Reason.GTOL, Reason.XTOL, Reason.FTOL)
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether more steps would have been made."""
+        return self in (Reason.MAX_ITER, Reason.MAX_SECONDS, Reason.INTERRUPTED)
 
 
 class Tolerances(NamedTuple):
@@ -148,7 +155,7 @@ class Monitor:
         return stop
 
     def ended_above(self, loss: float) -> bool:
-        """Whether a descent that `max_iter` ended has diverged.
+        """Whether a descent that no rule ended has diverged.
 
         A short run may not have risen often enough, but the loss of a stable descent
         never ends above where it began, or above the zero model if it may rise.

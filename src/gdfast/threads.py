@@ -52,7 +52,15 @@ class Team:
         traceback: TracebackType | None,
     ) -> None:
         """End the threads."""
+        self.end()
+
+    def end(self) -> None:
+        """End the threads, and be ready for another job, whatever became of the last.
+
+        Until then a team whose job was interrupted does nothing more.
+        """
         if not self._threads:
+            self.stopped = False
             return
         # Ctrl-C may leave Thread.start before the thread has begun, or, hardly ever,
         # before it is made; one that has begun lives until it is told to end.
@@ -66,6 +74,8 @@ class Team:
         self._start.release(len(self._threads))
         for thread in alive:
             thread.join()
+        self._threads = []
+        self.stopped = False
 
     def map(self, task: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         """Return ``[task(part) for part in parts]``, worked out in any order.

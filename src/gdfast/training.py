@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -172,6 +173,7 @@ def train(
     optimizer: str | Optimizer = "gd",
     learning_rate: float | str | Callable[[int], float] = "auto",
     max_iter: int = 1000,
+    max_seconds: float | None = None,
     gtol: float | None = None,
     xtol: float | None = None,
     ftol: float | None = None,
@@ -182,6 +184,8 @@ def train(
     standardize: bool = False,
     history: str | bool = "loss",
     callback: Callable[[Iteration], Any] | None = None,
+    callback_every: int = 1,
+    on_interrupt: str = "raise",
     n_threads: int | None = None,
     verbose: bool = False,
 ) -> Fit:
@@ -229,6 +233,9 @@ def train(
         "accelerated".
     max_iter : int
         Largest number of updates, at least 1.
+    max_seconds : float or None
+        Make no more steps when the call has taken this long, above 0; there is at least
+        one.
     gtol : float or None
         Stop when no component of the gradient is as large as this. The three
         tolerances are independent; None or 0 turns a rule off.
@@ -253,9 +260,16 @@ def train(
     history : {"loss", "full", False}
         What to keep of every iteration: the loss, the parameters too, or nothing.
     callback : callable or None
-        Called as ``callback(iteration)`` before every update and at the end with a
-        named tuple (iteration, loss, coef, intercept): the row of the history. It may
-        raise `StopIteration` to end the run there.
+        Called as ``callback(iteration)`` before the first update, after every
+        `callback_every` ones and at the end with a named tuple (iteration, loss, coef,
+        intercept): the row of the history. The run ends there if it returns True or
+        raises `StopIteration`.
+    callback_every : int
+        Updates from one call to the next, at least 1. They are made without a look back
+        at Python, but for some 20 a second for the other rules.
+    on_interrupt : {"raise", "return"}
+        What comes of Ctrl-C while steps are made: `KeyboardInterrupt`, or the model of
+        some 50 ms before.
     n_threads : int or None
         Largest number of threads, at least 1; None for as many as there are cores. Any
         number gives the same bits. Threads are started only for data of more than a
@@ -284,7 +298,8 @@ def train(
     Warns
     -----
     ConvergenceWarning
-        If a tolerance is given and `max_iter` ends the run before it is reached.
+        If a tolerance is given and `max_iter` or `max_seconds` ends the run before it
+        is reached.
 
     Notes
     -----
@@ -345,6 +360,11 @@ def train(
         )
     schedule = None if backtracks else _check_rate(learning_rate, rule)
     max_iter = check_int(max_iter, "max_iter", low=1)
+    deadline = math.inf
+    if max_seconds is not None:
+        deadline = time.perf_counter() + check_number(
+            max_seconds, "max_seconds", low=0, open_low=True, note=" or None"
+        )
     tolerances = Tolerances(
         _check_tolerance(gtol, "gtol"),
         _check_tolerance(xtol, "xtol"),
@@ -354,6 +374,11 @@ def train(
     _check_history(history)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
+    callback_every = check_int(callback_every, "callback_every", low=1)
+    if on_interrupt not in ("raise", "return"):
+        raise ValueError(
+            f'on_interrupt must be "raise" or "return", got {on_interrupt!r}'
+        )
     bar = progress_bar(max_iter) if check_bool(verbose, "verbose") else nullcontext()
     if n_threads is not None:
         n_threads = check_int(n_threads, "n_threads", low=1)
@@ -392,7 +417,10 @@ def train(
                 start,
                 max_iter,
                 monitor,
+                deadline=deadline,
                 keep_path=history == "full",
+                on_interrupt=team.end if on_interrupt == "return" else None,
+                every=callback_every,
                 on_row=None if callback is None else _row_callback(callback, units),
                 progress=progress,
             )
@@ -443,7 +471,7 @@ def train(
         settle(fit)  # which lets the data go
     if diverged:
         raise DivergenceError(fit.stop_reason, fit)
-    if descent.reason is Reason.MAX_ITER and any(tolerances):
+    if descent.reason in (Reason.MAX_ITER, Reason.MAX_SECONDS) and any(tolerances):
         warnings.warn(fit.stop_reason, ConvergenceWarning, stacklevel=2)
     return fit
 
@@ -702,10 +730,10 @@ def _row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCall
     def on_row(iteration: int, loss: float, params: Doubles) -> bool:
         coef, intercept = units.model(params)
         try:
-            callback(Iteration(iteration, loss, coef, float(intercept)))
+            result = callback(Iteration(iteration, loss, coef, float(intercept)))
+            return isinstance(result, (bool, np.bool_)) and bool(result)
         except StopIteration:
             return True
-        return False
 
     return on_row
 
