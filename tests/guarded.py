@@ -94,10 +94,10 @@ def call_all(kernel, X, y, weight, columns, at_end):
     for n_params in (d, d + 1):
         data = X, y, sample_weight, scales, put("params", n_params)
         gradient = put("gradient", n_params)
-        kernel.add_gradient(2, *data, gradient)
-        kernel.add_moments(0, *data, gradient, put("moment", (n_params, n_params)))
+        kernel.add_gradient(2, 0.0, *data, gradient)
+        kernel.add_moments(0, 0.0, *data, gradient, put("moment", (n_params, n_params)))
         outputs = put("rates", 2), put("trace", (3, 3)), put("path", (3, n_params))
-        kernel.descend(1, *data, *outputs)
+        kernel.descend(1, 0.0, *data, *outputs)
         kernel.apply_update(data[-1], gradient, 0.5)
 
 

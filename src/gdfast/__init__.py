@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from gdfast import losses as losses
     from gdfast._backend import simd_level
     from gdfast.delimited import TableError
     from gdfast.fit import DivergenceError, Fit, load
@@ -53,6 +54,8 @@ else:
 
     def __getattr__(name: str) -> object:
         """Import a public name."""
+        if name == "losses":  # a module, for ``gdfast.losses.Huber``
+            return import_module("gdfast.losses")
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -6,6 +6,7 @@ _Floats = NDArray[np.float32] | NDArray[np.float64]
 def cpu_level() -> int: ...
 def add_gradient(
     kind: int,
+    param: float,
     X: _Floats,
     y: _Floats,
     sample_weight: NDArray[np.float64] | None,
@@ -15,6 +16,7 @@ def add_gradient(
 ) -> tuple[float, float]: ...
 def add_moments(
     kind: int,
+    param: float,
     X: _Floats,
     y: _Floats,
     sample_weight: NDArray[np.float64] | None,
@@ -28,6 +30,7 @@ def apply_update(
 ) -> float: ...
 def descend(
     kind: int,
+    param: float,
     X: _Floats,
     y: _Floats,
     sample_weight: NDArray[np.float64] | None,

@@ -98,10 +98,10 @@ class Passes:
         path : ndarray of float64, shape (len(trace), n_params), or None
             The parameters that every row was seen at.
         """
-        kind, examples = self.summation.kind, self.summation.examples
+        loss, examples = self.summation.loss, self.summation.examples
         trace, path, rates = _outputs(params, rate, n_steps, keep_path, end)
         if examples.X.size <= CHUNK_VALUES:
-            kernel.descend(kind, *examples, params, rates, trace, path)
+            kernel.descend(loss.kind, loss.param, *examples, params, rates, trace, path)
             return trace, path
         for t in range(len(trace)):
             totals = self.summation.gradient(params)
@@ -153,7 +153,7 @@ class Moments:
             self.center = _near_mean(examples)
             columns = np.array([self.center, np.ones(n_features)])
             examples = examples._replace(columns=columns)
-        self._summation = Summation(summation.kind, examples, summation.team)
+        self._summation = Summation(loss, examples, summation.team)
         sums = self._summation.moments(self._centred(params))
         self.origin: Origin | None = self._at(params, sums.totals)
         self._curvature = loss.max_curvature

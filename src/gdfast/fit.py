@@ -76,6 +76,8 @@ class Fit:
         Names of the columns of X, if it had them.
     loss_name : str
         Name of the loss.
+    loss_params : dict of str to float
+        Its parameter by name; empty if it has none.
     standardized : bool
         Whether it was trained on standardised columns, to which the learning rates
         then belong.
@@ -112,6 +114,7 @@ class Fit:
     history: History | None = field(repr=False)
     feature_names: tuple[str, ...] | None
     loss_name: str
+    loss_params: dict[str, float]
     standardized: bool
     method: str
 
@@ -211,13 +214,15 @@ class Fit:
         rows = [(f"coef {name}", f"{value:.10g}") for name, value in terms]
         if len(self.coef) > len(terms):
             rows.append(("...", f"{len(self.coef) - len(terms)} more"))
+        params = [f"{name}={value:g}" for name, value in self.loss_params.items()]
+        loss = ", ".join([self.loss_name, *params])
         stable = self.max_stable_learning_rate
         note = "" if stable is None else f" (stable below {stable:.6g})"
         if self.standardized:
             note += ", of standardised columns"
         rows += [
             ("intercept", f"{self.intercept:.10g}"),
-            (f"loss ({self.loss_name})", f"{self.loss:.10g}"),
+            (f"loss ({loss})", f"{self.loss:.10g}"),
             ("iterations", str(self.n_iter)),
             ("learning rate", f"{self.learning_rate:.6g}{note}"),
         ]
@@ -318,6 +323,7 @@ def _check_written(state: dict[str, Any]) -> None:
             stacklevel=3,
         )
     state.setdefault("method", "passes")  # there was nothing else
+    state.setdefault("loss_params", {})
 
 
 def _listed(names: tuple[str, ...] | None) -> str:

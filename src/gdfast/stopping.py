@@ -86,6 +86,8 @@ class Monitor:
     zero : ndarray of float64, shape (3,), or None
         Row of a trace for the model that is zero everywhere, whose loss and gradient
         others are measured by; None when that is where the descent starts.
+    falls : bool
+        Whether a stable descent never raises the loss; so not where it has a kink.
 
     Attributes
     ----------
@@ -95,9 +97,12 @@ class Monitor:
         The last rows seen that come before the stop.
     """
 
-    def __init__(self, tolerances: Tolerances, zero: Doubles | None) -> None:
+    def __init__(
+        self, tolerances: Tolerances, zero: Doubles | None, falls: bool = True
+    ) -> None:
         self.tolerances = tolerances
         self.zero = zero
+        self.falls = falls
         self.first: Doubles | None = None
         self.recent = np.empty((0, 3))
 
@@ -158,7 +163,7 @@ class Monitor:
         """
         assert self.first is not None
         first = float(self.first[0])
-        return bool(loss - first > self._rounding(first))
+        return self.falls and bool(loss - first > self._rounding(first))
 
     def steps_to(self, gtol: float) -> float:
         """Estimate the further steps to a gradient, at the pace of the last ones.
@@ -181,7 +186,7 @@ class Monitor:
 
     def _rules(self, rows: Doubles) -> Iterator[tuple[Flags, int, Reason]]:
         """Yield each rule that is on: where it holds, if by the update, its name."""
-        if len(rows) > GROWTH_STEPS:
+        if self.falls and len(rows) > GROWTH_STEPS:
             yield self._grown(rows[:, 0]), 0, Reason.DIVERGED
         gtol, xtol, ftol = self.tolerances
         if gtol:
@@ -209,10 +214,13 @@ class Monitor:
     def _rounding(self, loss: Any) -> Any:
         """Return the largest rise of a loss (number or array) that rounding explains.
 
-        The loss is the mean of r^2, r being the difference of numbers of the size of y:
-        when these are off by a part e, of the size of the root of the zero model's
-        loss, r^2 is off by 2 r e and e^2.
+        A squared error is the mean of r^2, r being the difference of numbers of the
+        size of y: when these are off by a part e, of the size of the root of the zero
+        model's loss, r^2 is off by 2 r e and e^2. Other losses rise less steeply. One
+        of another size than the zero model's, or below zero, is off by a part of
+        itself.
         """
         assert self.zero is not None
-        error = ROUNDING * math.sqrt(self.zero[0])
-        return 2 * loss**0.5 * error + error**2
+        size = np.abs(loss)
+        error = ROUNDING * np.sqrt(np.maximum(size, self.zero[0]))
+        return 2 * np.sqrt(size) * error + error**2

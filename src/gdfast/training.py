@@ -140,7 +140,7 @@ def train(
     X: ArrayLike,
     y: ArrayLike,
     *,
-    loss: str = "squared_error",
+    loss: str | Loss = "squared_error",
     learning_rate: float | str = "auto",
     max_iter: int = 1000,
     gtol: float | None = None,
@@ -283,7 +283,7 @@ def train(
     """
     chosen = check_loss(loss)
     examples, feature_names = _examples(chosen, X, y, sample_weight)
-    rate = _check_rate(learning_rate)
+    rate = _check_rate(learning_rate, chosen)
     max_iter = check_int(max_iter, "max_iter", low=1)
     tolerances = Tolerances(
         _check_tolerance(gtol, "gtol"),
@@ -305,7 +305,7 @@ def train(
             examples = _standardized(examples, fit_intercept, team)
         units = Units(examples.columns, examples.X.shape[1], fit_intercept)
         start = _start(units, coef_init, intercept_init)
-        summation = Summation(chosen.kind, examples, team)
+        summation = Summation(chosen, examples, team)
         moments_needed = rate is None and needs_moments(len(examples.X), len(start))
         driver = choose(chosen, summation, start, max_iter, moments_needed)
         if rate is None:
@@ -315,7 +315,7 @@ def train(
         if np.count_nonzero(start):
             trace, _ = driver.take_steps(np.zeros_like(start), 0.0, 0, False, end=True)
             zero = trace[0]
-        monitor = Monitor(tolerances, zero)
+        monitor = Monitor(tolerances, zero, chosen.smooth)
         with bar as progress:
             descent = descend(
                 driver,
@@ -330,16 +330,23 @@ def train(
     if not math.isfinite(descent.losses[0]):
         raise_nonfinite(X=examples.X, y=examples.y)
         culprits = "coef_init, intercept_init, X or y" if start.any() else "X or y"
-        raise ValueError(f"{culprits} has values too large to be squared")
+        raise ValueError(
+            f"{culprits} has values too large for the loss {chosen.name!r}, which is "
+            "not finite"
+        )
     small = examples.X.size + descent.n_iter * len(start) <= KEPT_VALUES
     judged = _copy(examples) if small else examples
     diverged = descent.reason is Reason.DIVERGED
     if max_stable is None and isinstance(driver, Moments):
         max_stable = _max_stable_rate(chosen, summation, driver, len(start))
-    to_find = max_stable is None and (
-        diverged
-        or descent.stalled
-        or _costs_little(examples, len(start), descent.n_iter)
+    to_find = (
+        max_stable is None
+        and chosen.max_curvature < math.inf
+        and (
+            diverged
+            or descent.stalled
+            or _costs_little(examples, len(start), descent.n_iter)
+        )
     )
     coef, intercept = units.model(descent.params)
     fit = Fit(
@@ -358,6 +365,7 @@ def train(
         history=_history(descent, units, feature_names) if history else None,
         feature_names=feature_names,
         loss_name=chosen.name,
+        loss_params=chosen.params,
         standardized=examples.columns is not None,
         method=driver.method,
     )
@@ -376,7 +384,7 @@ def loss(
     coef: ArrayLike,
     intercept: float = 0.0,
     *,
-    loss: str = "squared_error",
+    loss: str | Loss = "squared_error",
     sample_weight: ArrayLike | None = None,
 ) -> float:
     """Return the mean loss of a linear model on some examples.
@@ -391,15 +399,15 @@ def loss(
         Coefficients.
     intercept : float
         Constant term.
-    loss : str
-        Name of the loss, see `train`.
+    loss : str or Loss
+        The loss, see `train`.
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero.
 
     Returns
     -------
     float
-        (sum of weight times loss) / (sum of weights). It is inf when squares overflow.
+        (sum of weight times loss) / (sum of weights). It is inf where that overflows.
 
     Raises
     ------
@@ -428,7 +436,7 @@ def gradient(
     coef: ArrayLike,
     intercept: float = 0.0,
     *,
-    loss: str = "squared_error",
+    loss: str | Loss = "squared_error",
     sample_weight: ArrayLike | None = None,
 ) -> tuple[Doubles, float]:
     """Return the gradient of the mean loss of a linear model.
@@ -443,8 +451,8 @@ def gradient(
         Where the gradient is taken: coefficients.
     intercept : float
         Where the gradient is taken: constant term.
-    loss : str
-        Name of the loss, see `train`.
+    loss : str or Loss
+        The loss, see `train`.
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero.
 
@@ -483,9 +491,7 @@ def _examples(
     """Return checked data, and the names of its columns if known."""
     features, feature_names = check_X(X)
     targets = check_y(y, len(features))
-    if loss.probability and not (targets.min() >= 0 and targets.max() <= 1):
-        raise_nonfinite(y=targets)
-        raise ValueError(f"y must be from 0 to 1 for the loss {loss.name!r}")
+    loss.check_targets(targets)
     weight = check_sample_weight(sample_weight, len(features))
     return Examples(features, targets, weight), feature_names
 
@@ -497,9 +503,14 @@ def _copy(examples: Examples) -> Examples:
     return Examples(X.copy(), y.copy(), weight, columns)
 
 
-def _check_rate(learning_rate: object) -> float | None:
+def _check_rate(learning_rate: object, loss: Loss) -> float | None:
     """Return the learning rate as a number, None for "auto"."""
     if isinstance(learning_rate, str) and learning_rate == "auto":
+        if loss.max_curvature == math.inf:
+            raise ValueError(
+                f'learning_rate must be a number for the loss {loss.name!r}: "auto" '
+                "comes from the largest curvature of the loss, which has none"
+            )
         return None
     return check_number(
         learning_rate, "learning_rate", low=0, open_low=True, note=' or "auto"'
@@ -556,7 +567,7 @@ def _find_max_stable_rate(
 ) -> float:
     """Return the same after the run, for a field of its fit."""
     with Team(n_threads) as team:
-        summation = Summation(loss.kind, examples, team)
+        summation = Summation(loss, examples, team)
         return _max_stable_rate(loss, summation, None, n_params)
 
 
@@ -625,7 +636,7 @@ def _totals(
         check_coef(coef, n_features), check_number(intercept, "intercept")
     )
     with Team(None) as team:
-        totals = Summation(chosen.kind, examples, team).gradient(params)
+        totals = Summation(chosen, examples, team).gradient(params)
     if not math.isfinite(totals.loss_sum):
         raise_nonfinite(X=examples.X, y=examples.y)
     return totals
