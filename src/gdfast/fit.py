@@ -54,9 +54,9 @@ class Fit:
     ----------
     coef : ndarray of float64, shape (n_features,)
         Coefficients, in units of y per unit of each column of X; for "log_loss" those
-        of the log-odds of y = 1.
+        of the log-odds of y = 1, for "poisson" of the logarithm of the expected y.
     intercept : float
-        Constant term, in units of y or of log-odds; 0 if none was fitted.
+        Constant term, in the units of a prediction; 0 if none was fitted.
     loss : float
         Mean loss of this model on the training data.
     n_iter : int
@@ -68,8 +68,9 @@ class Fit:
     learning_rate : float
         The rate used; of standardised columns where they were trained on.
     max_stable_learning_rate : float or None
-        The rate above which gradient descent diverges on these data. None where
-        finding it would have cost more than a tenth of the run.
+        The rate above which gradient descent diverges on these data; of a loss that is
+        not square, up to which it surely does not. None where finding it would have
+        cost more than a tenth of the run, and for losses that have none.
     history : History or None
         What every iteration saw.
     feature_names : tuple of str or None
@@ -130,7 +131,8 @@ class Fit:
         Returns
         -------
         ndarray of float64, shape (n_samples,)
-            Predictions, in units of y, or for "log_loss" the log-odds of y = 1; a
+            Predictions, in units of y, or for "log_loss" the log-odds of y = 1, for
+            "poisson" the logarithm of the expected y; of labels, above 0 for 1. A
             number for a number.
 
         Raises

@@ -169,14 +169,16 @@ def train(
         maps with contiguous rows are read in place, everything else is copied once.
         Data frames give their column names to the fit.
     y : array-like, shape (n_samples,)
-        Targets; from 0 to 1 for "log_loss".
-    loss : {"squared_error", "half_squared_error", "log_loss"}
-        Loss of one example: ``(z - y)^2``, half of it, or, for targets from 0 to 1 that
-        are labels or probabilities, ``log(1 + exp(z)) - y z``.
+        Targets. They are quantities, but for some losses: from 0 to 1 for "log_loss", 0
+        or more for "poisson", labels 0 or 1 for the hinge losses, "modified_huber" and
+        "perceptron".
+    loss : str or `gdfast.losses.Loss`
+        Loss of one example: a name from the table below, for its usual parameter, or
+        an instance such as ``gdfast.losses.Huber(epsilon=1.35)``.
     learning_rate : float or "auto"
         Factor of the gradient, above 0. "auto" takes half of the largest stable one, 1
         over the largest curvature of the loss on these data, at which the loss cannot
-        grow.
+        grow. Losses that have none, marked in the table below, need a number.
     max_iter : int
         Largest number of updates, at least 1.
     gtol : float or None
@@ -222,10 +224,11 @@ def train(
     ------
     DivergenceError
         If the loss grows: at once when it is not finite, else after ten rises in a
-        row, or when it ends above where it began. Its attribute `fit` holds the run.
+        row, or when it ends above where it began. A loss with a kink may rise at any
+        rate, and only the first is said of it. The attribute `fit` holds the run.
     ValueError
         If an argument has a wrong value or shape, or X or y has values that are
-        missing, infinite, or too large to be squared.
+        missing, infinite, too large for the loss, or not what it is for.
     TypeError
         If an argument has a wrong type.
     ImportError
@@ -238,6 +241,33 @@ def train(
 
     Notes
     -----
+    With ``z = X @ coef + intercept`` and, for labels 0 and 1, ``s = 2 y - 1``:
+
+    ============================= ============================== ============ ======
+    name                          loss of one example            y            "auto"
+    ============================= ============================== ============ ======
+    "squared_error"               (z - y)^2                      any          yes
+    "half_squared_error"          (z - y)^2 / 2                  any          yes
+    "log_loss"                    log(1 + exp(z)) - y z          from 0 to 1  yes
+    "huber"                       (z - y)^2 / 2, linear from     any          yes
+                                  epsilon = 0.1 on
+    "epsilon_insensitive"         max(0, abs(z - y) - epsilon),  any          no
+                                  epsilon = 0.1
+    "squared_epsilon_insensitive" the square of that             any          yes
+    "quantile"                    q max(0, y - z) +              any          no
+                                  (1 - q) max(0, z - y),
+                                  q = 0.5
+    "poisson"                     exp(z) - y z                   0 or more    no
+    "hinge"                       max(0, 1 - s z)                0 or 1       no
+    "squared_hinge"               max(0, 1 - s z)^2              0 or 1       yes
+    "modified_huber"              the same, linear below         0 or 1       yes
+                                  s z = -1
+    "perceptron"                  max(0, -s z)                   0 or 1       no
+    ============================= ============================== ============ ======
+
+    Names, parameters and slopes at kinks are those of scikit-learn, but for its
+    "squared_error", which is "half_squared_error" here, and its labels -1 and 1.
+
     An iteration costs 4 n_samples n_features operations and one reading of `X`; the
     first row of the history is seen before any update and the last after all, so a run
     reads `X` once more than it iterates. On the moments of the data (``fit.method``),
