@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
@@ -59,7 +59,7 @@ class Loss:
     @property
     def params(self) -> dict[str, float]:
         """The parameter by its name; empty if there is none."""
-        return asdict(self)
+        return dict(vars(self))
 
     @property
     def param(self) -> float:

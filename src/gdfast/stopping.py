@@ -163,7 +163,9 @@ class Monitor:
         """
         assert self.first is not None
         first = float(self.first[0])
-        return self.falls and bool(loss - first > self._rounding(first))
+        if not self.falls or not loss > first:
+            return False
+        return bool(loss - first > self._rounding(first))
 
     def steps_to(self, gtol: float) -> float:
         """Estimate the further steps to a gradient, at the pace of the last ones.
