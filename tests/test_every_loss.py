@@ -15,6 +15,7 @@ from sklearn.linear_model import PoissonRegressor, QuantileRegressor
 import gdfast
 from gdfast import ConvergenceWarning, DivergenceError, fit, losses
 from gdfast.losses import LOSSES, Domain
+from gdfast.stopping import Monitor, Reason, Tolerances
 
 BOUNDED = [name for name, loss in LOSSES.items() if loss.max_curvature < math.inf]
 UNBOUNDED = [name for name in LOSSES if name not in BOUNDED]
@@ -319,6 +320,17 @@ def test_steps_to_and_fro_over_a_kink_are_no_divergence(rng, name, rate):
         assert "a smaller learning_rate" in fit.stop_reason
 
 
+def test_any_number_of_rises_of_a_loss_with_a_kink_proves_nothing():
+    trace = np.ones((50, 3))
+    trace[:, 0] = 2.0 ** np.arange(50)
+    for falls, stop in ((True, (10, Reason.DIVERGED)), (False, None)):
+        monitor = Monitor(Tolerances(), None, falls)
+        assert monitor.check(trace) == stop
+        assert monitor.ended_above(trace[-1, 0]) == falls
+    trace[30, 0] = np.inf
+    assert Monitor(Tolerances(), None, False).check(trace) == (30, Reason.DIVERGED)
+
+
 def test_a_perceptron_learns_what_a_line_divides(rng):
     X = rng.uniform(-1, 1, (100, 2))
     y = X @ [1.0, -2.0] > 0.1
@@ -356,6 +368,21 @@ def test_a_loss_below_zero_ends_in_words(rng):
     fit = train(X, y * 1000, **options, max_iter=20_000)  # until rounding is left
     assert fit.loss < -1000
     assert "Gradient descent can do no more here" in fit.stop_reason
+
+
+@pytest.mark.parametrize(("rise", "diverged"), [(0.1, False), (1e6, True)])
+def test_rounding_is_judged_by_a_loss_far_from_that_of_zeros(rise, diverged):
+    # Counts of 1e11: the loss of zeros is 1, and rounding a part of 1e12.
+    trace = np.ones((20, 3))
+    trace[1:, 0] = -1e12 + rise * np.arange(19)
+    monitor = Monitor(Tolerances(), None)
+    stop = monitor.check(trace)
+    assert (stop is not None) == diverged
+    assert stop is None or stop == (11, Reason.DIVERGED)
+    trace[0, 0] = trace[1, 0]
+    monitor = Monitor(Tolerances(), np.ones(3))
+    monitor.check(trace[:1])
+    assert monitor.ended_above(trace[-1, 0]) == diverged
 
 
 def test_ftol_takes_a_part_of_a_loss_below_zero(rng):
