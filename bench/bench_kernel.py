@@ -11,12 +11,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from bench.gdfast_loops import ALL_THREADS, THREADS, gdfast_steps
+from bench.gdfast_loops import ALL_THREADS, THREADS, gdfast_steps, in_kernel
 from bench.numpy_loops import numpy_descend
 from bench.reading import read
 from bench.torch_loop import INSTALLED, torch_descend
 from gdfast import _reference
-from gdfast.losses import LOSSES
 
 pytestmark = pytest.mark.benchmark(max_time=0.1, min_rounds=3)
 
@@ -45,8 +44,7 @@ CASES = {"squared_error": "step", "log_loss": "log_loss step"}
 
 def twin_descend(X, y, params, rates, losses, loss):
     trace = np.empty((len(rates), 3))
-    kind = LOSSES[loss].kind
-    _reference.descend(kind, X, y, None, None, params, rates, trace, None)
+    _reference.descend(*in_kernel(loss), X, y, None, None, params, rates, trace, None)
     losses[:] = trace[:, 0]
 
 

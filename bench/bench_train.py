@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import gdfast
-from bench.gdfast_loops import ALL_THREADS, THREADS, train_by
+from bench.gdfast_loops import ALL_THREADS, THREADS, in_kernel, train_by
 from bench.numpy_loops import numpy_descend, tutorial_train
 from gdfast import _reference
+
+SQUARED = in_kernel("squared_error")
 
 pytestmark = pytest.mark.benchmark(max_time=0.1, min_rounds=3)
 
@@ -32,10 +34,10 @@ def test_train(contestant, problem, benchmark, measure):
 
     def by_twin():
         params, trace = np.zeros(X.shape[1] + 1), np.empty((len(rates), 3))
-        _reference.descend(0, X, y, None, None, params, rates, trace, None)
+        _reference.descend(*SQUARED, X, y, None, None, params, rates, trace, None)
         gradient = np.zeros_like(params)
         loss_sum, weight_sum = _reference.add_gradient(
-            0, X, y, None, None, params, gradient
+            *SQUARED, X, y, None, None, params, gradient
         )
         return params, loss_sum / weight_sum
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import gdfast
+from bench.gdfast_loops import in_kernel
 from gdfast import _kernel, _reference
 from gdfast.losses import LOSSES
 
@@ -106,8 +107,8 @@ def problem(request: pytest.FixtureRequest) -> Problem:
     disabled = request.config.getoption("benchmark_disable")
     n_steps = 2 if disabled else max(2, CALL_VALUES // (X.size + STEP_VALUES))
     params, trace = np.zeros(d + 1), np.empty((n_steps, 3))
-    rates, kind = np.full(n_steps, RATE), LOSSES[loss].kind
-    _reference.descend(kind, X, y, None, None, params, rates, trace, None)
+    rates = np.full(n_steps, RATE)
+    _reference.descend(*in_kernel(loss), X, y, None, None, params, rates, trace, None)
     return Problem(X, y, loss, rates, params, trace[:, 0])
 
 

@@ -36,6 +36,23 @@ METHODS = ["passes", "moments"] if _backend else ["passes"]
 PORTABLE, WIDEST = _kernel, _backend.kernel if _backend else _kernel
 
 
+def in_kernel(loss: str) -> tuple[Any, ...]:
+    """Return what the kernel's functions are told of a loss.
+
+    Parameters
+    ----------
+    loss : str
+        Its name.
+
+    Returns
+    -------
+    tuple
+        Its number and, but for versions where no loss had one, its parameter.
+    """
+    found = LOSSES[loss]
+    return (found.kind, found().param) if isinstance(found, type) else (found.kind,)
+
+
 def gdfast_steps(
     X: Floats,
     y: Floats,
@@ -57,14 +74,15 @@ def gdfast_steps(
     kernel : module
         `PORTABLE` or `WIDEST`.
     """
-    kind = LOSSES[loss].kind
     if n_threads == 1 or X.size <= CHUNK_VALUES:
         trace = np.empty((len(rates), 3))
-        kernel.descend(kind, X, y, None, None, params, rates, trace, None)
+        kernel.descend(*in_kernel(loss), X, y, None, None, params, rates, trace, None)
         losses[:] = trace[:, 0]
         return
     with Team(n_threads) as team:
-        summation = Summation(kind, Examples(X, y), team)
+        found = LOSSES[loss]
+        known = found() if isinstance(found, type) else found.kind
+        summation = Summation(known, Examples(X, y), team)
         for t, rate in enumerate(rates):
             gradient, loss_sum, weight_sum = summation.gradient(params)
             losses[t] = loss_sum / weight_sum

@@ -94,10 +94,18 @@ def call_all(kernel, X, y, weight, columns, at_end):
     for n_params in (d, d + 1):
         data = X, y, sample_weight, scales, put("params", n_params)
         gradient = put("gradient", n_params)
-        kernel.add_gradient(2, *data, gradient)
-        kernel.add_moments(0, *data, gradient, put("moment", (n_params, n_params)))
+        kernel.add_gradient(2, 0.0, *data, gradient)
+        kernel.add_moments(0, 0.0, *data, gradient, put("moment", (n_params, n_params)))
         outputs = put("rates", 2), put("trace", (3, 3)), put("path", (3, n_params))
-        kernel.descend(1, *data, *outputs)
+        update = kernel.Update(
+            2, put("constants", 3), d, n_params > d, 0.1, 0.1, put("bounds", (2, d)),
+            put("state", 2 + n_params),
+        )  # fmt: skip
+        kernel.descend(1, 0.0, *data, *outputs, update)
+        point = put("point", n_params)
+        update.look_ahead(data[-1], point)
+        rate, row = put("rate", 1), put("row", 3)
+        update.take_step(1.0, point, gradient, rate, data[-1], row)
 
 
 def call_quadratic(kernel, n, at_end):

@@ -112,7 +112,7 @@ def test_nothing_left_to_do_is_no_fault(data):
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "nesterov"])
 def test_it_is_for_rules_whose_steps_can_be_tried(optimizer, data):
-    with pytest.raises(ValueError, match='learning_rate="backtracking" is for the'):
+    with pytest.raises(ValueError, match="'accelerated', not for 'log_loss'"):
         gdfast.train(*data, optimizer=optimizer, **OPTIONS)
 
 

@@ -561,7 +561,7 @@ def test_demo_without_matplotlib(run, monkeypatch):
         ([*RADIO, "--xtol", "inf"], "must be 0 or a number above, got 'inf'"),
         ([*RADIO, "--max-iter", "0"], "must be a whole number above 0, got '0'"),
         ([*RADIO, "--max-iter", "1.5"], "must be a whole number above 0, got '1.5'"),
-        ([*RADIO, "--loss", "huber"], "invalid choice: 'huber'"),
+        ([*RADIO, "--loss", "cauchy"], "invalid choice: 'cauchy'"),
         ([*RADIO, "--plot", "plot.jpg"], "must end in one of .png, .svg, .pdf"),
         (
             [*RADIO, "--features", "TV,,Radio"],

@@ -14,6 +14,8 @@ from gdfast.losses import LOSSES
 # at once, rows of 64 that get a gap behind them.
 WIDTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 128, 130, 513]
 
+SQUARED_ERROR = LOSSES["squared_error"]()
+
 
 def block_rows(d):
     """Return how many rows the kernel takes at once."""
@@ -35,10 +37,12 @@ def integers(rng, n, d):
     return X, y, weight, rng.integers(-4, 5, d + 1).astype(float)
 
 
-def moments(kernel, X, y, weight, columns, params, kind=0):
+def moments(kernel, X, y, weight, columns, params, loss=SQUARED_ERROR):
     """Return all that is added to zeros: gradient, moment, two sums."""
     gradient, moment = np.zeros_like(params), np.zeros((len(params), len(params)))
-    sums = kernel.add_moments(kind, X, y, weight, columns, params, gradient, moment)
+    sums = kernel.add_moments(
+        loss.kind, loss.param, X, y, weight, columns, params, gradient, moment
+    )
     return gradient, moment, *sums
 
 
@@ -118,10 +122,12 @@ def test_gradient_and_loss_are_those_of_add_gradient(kernel, rng, d, intercept, 
     X, y = rng.standard_normal((n, d)), rng.uniform(0, 1, n)
     weight = rng.uniform(0, 2, n)
     params = rng.standard_normal(d + intercept)
-    kind = LOSSES[name].kind
-    got = moments(kernel, X, y, weight, None, params, kind)
+    loss = LOSSES[name]()
+    got = moments(kernel, X, y, weight, None, params, loss)
     gradient = np.zeros_like(params)
-    sums = kernel.add_gradient(kind, X, y, weight, None, params, gradient)
+    sums = kernel.add_gradient(
+        loss.kind, loss.param, X, y, weight, None, params, gradient
+    )
     size = np.abs(gradient).max()
     np.testing.assert_allclose(got[0], gradient, rtol=1e-13, atol=1e-14 * size)
     assert got[2:] == pytest.approx(sums, rel=1e-14)
@@ -132,7 +138,7 @@ def test_moments_are_added_to_what_is_there(kernel, d):
     X = np.full((1, d), 3.0)
     gradient, moment = np.full(d + 1, 10.0), np.full((d + 1, d + 1), 40.0)
     kernel.add_moments(
-        0, X, np.array([0.0]), None, None, np.zeros(d + 1), gradient, moment
+        *(0, 0.0), X, np.array([0.0]), None, None, np.zeros(d + 1), gradient, moment
     )
     assert gradient.tolist() == [10.0] * (d + 1)
     assert moment.tolist() == [[49.0] * d + [43.0]] * d + [[43.0] * d + [41.0]]
@@ -162,8 +168,14 @@ def test_any_chunking_gives_the_same_sums(kernel, rng, d, weighted):
         sums = np.zeros(2)
         for part in np.split(np.arange(n), cuts):
             sums += kernel.add_moments(
-                *(0, X[part], y[part], None if weight is None else weight[part]),
-                *(None, params, gradient, moment),
+                *(0, 0.0, X[part], y[part]),
+                *(
+                    None if weight is None else weight[part],
+                    None,
+                    params,
+                    gradient,
+                    moment,
+                ),
             )
         assert same((gradient, moment, *sums), whole)
 
@@ -254,9 +266,9 @@ def test_compiled_and_reference_agree(data):
     if data.draw(st.booleans(), "columns"):
         columns = np.array([rng.normal(size=d), rng.uniform(0.5, 2, d)])
     params = rng.standard_normal(d + data.draw(st.booleans(), "intercept"))
-    kind = data.draw(st.integers(0, 2), "kind")
+    loss = LOSSES[data.draw(st.sampled_from(sorted(LOSSES)), "loss")]()
     got, expected = (
-        moments(kernel, X, y, weight, columns, params, kind)
+        moments(kernel, X, y, weight, columns, params, loss)
         for kernel in (_kernel, _reference)
     )
     for a, b in zip(got, expected, strict=True):
@@ -266,6 +278,7 @@ def test_compiled_and_reference_agree(data):
 
 GOOD = {
     "kind": 0,
+    "param": 0.0,
     "X": np.ones((4, 2)),
     "y": np.ones(4),
     "sample_weight": None,
@@ -284,7 +297,7 @@ GOOD = {
         ({"columns": np.ones((2, 3))}, r"columns must have shape \(2, n_features\)"),
         ({"params": np.zeros(1)}, "params must have n_features values, or one more"),
         ({"params": np.zeros(4)}, "params must have n_features values, or one more"),
-        ({"kind": 3}, "unknown loss number 3"),
+        ({"kind": 12}, "unknown loss number 12"),
         ({"kind": -1}, "unknown loss number -1"),
         ({"gradient": np.zeros(2)}, "gradient must have the shape of params"),
         ({"moment": np.zeros((3, 2))}, r"moment must have shape \(n_params, n_params"),

@@ -384,7 +384,7 @@ def test_wrong_shapes_are_named(kernel):
     X, y = np.ones((4, 2)), np.ones(4)
     with pytest.raises(ValueError, match="update must have been made for as many"):
         kernel.descend(
-            0, X, y, None, None, three, np.ones(1), np.empty((1, 3)), None, update
+            0, 0.0, X, y, None, None, three, np.ones(1), np.empty((1, 3)), None, update
         )
 
 

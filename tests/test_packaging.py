@@ -159,9 +159,22 @@ def test_version_is_the_installed_one():
 
 
 def test_all_public_names_are_documented():
-    directive = r"^\.\. (?:auto|py:)\w+:: (?:gdfast\.)?(\w+)$"
-    named = re.findall(directive, (ROOT / "docs/api.md").read_text(), re.MULTILINE)
-    assert sorted(named) == sorted([*gdfast.__all__, "plots"])
+    directive = r"^\.\. ((?:auto|py:)\w+|currentmodule):: ([\w.]+)$"
+    page = (ROOT / "docs/api.md").read_text()
+    modules = ("losses", "optimizers", "schedules")
+    named = {"gdfast": [*modules]} | {f"gdfast.{module}": [] for module in modules}
+    for kind, name in re.findall(directive, page, re.MULTILINE):
+        if kind == "currentmodule":
+            module = name
+        elif kind != "automodule":
+            named[module].append(name)
+    assert sorted(named["gdfast"]) == sorted(gdfast.__all__)
+    classes = [loss.__name__ for loss in gdfast.losses.LOSSES.values()]
+    assert named["gdfast.losses"] == [*classes, "Loss"]
+    rules = [type(rule).__name__ for rule in gdfast.optimizers.OPTIMIZERS.values()]
+    assert named["gdfast.optimizers"] == [*rules, "Optimizer"]
+    schedules = [schedule.__name__ for schedule in gdfast.schedules.SCHEDULES]
+    assert named["gdfast.schedules"] == [*schedules, "Schedule"]
 
 
 def imports(tree: ast.AST, inside_function: bool = False):

@@ -136,7 +136,7 @@ def test_iterates_are_those_of_the_data(kernel, rng, d, intercept, centered, mov
     # And those of the other way to make them.
     same, same_trace = doubles(start), np.empty((n_steps, 3))
     rows = doubles(X), doubles(y), doubles(weight), None
-    kernel.descend(0, *rows, same, np.full(n_steps, rate), same_trace, None)
+    kernel.descend(0, 0.0, *rows, same, np.full(n_steps, rate), same_trace, None)
     np.testing.assert_allclose(got[2], same_trace, rtol=1e-11)
     np.testing.assert_allclose(got[1], same, rtol=1e-11, atol=1e-13)
 

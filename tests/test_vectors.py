@@ -9,21 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gdfast.losses import LOSSES
+
+LOG_LOSS = LOSSES["log_loss"]()
 GUARDED = Path(__file__).with_name("guarded.py")
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="mprotect of Linux")
 
 
-def results(kernel, kind, X, y, weight, columns, params, steps=3):
+def results(kernel, loss, X, y, weight, columns, params, steps=3):
     """Return all that the functions which read X make of some data, in bytes."""
     p = len(params)
-    data = X, y, weight, columns, params
+    kind, param = loss.kind, loss.param
+    data = param, X, y, weight, columns, params
     out = [np.zeros(p), np.zeros(p), np.zeros((p, p))]
     sums = kernel.add_gradient(kind, *data, out[0])
     more = kernel.add_moments(kind, *data, *out[1:])
     params = params.copy()
     trace, path = np.empty((steps + 1, 3)), np.empty((steps + 1, p))
     rates = np.full(steps, 0.1 / X.shape[1])
-    kernel.descend(kind, X, y, weight, columns, params, rates, trace, path)
+    kernel.descend(kind, param, X, y, weight, columns, params, rates, trace, path)
     return [np.array(a).tobytes() for a in (*out, sums, more, params, trace, path)]
 
 
@@ -54,9 +58,9 @@ def test_every_width_of_vectors_gives_the_same_bits(builds, data):
         columns = np.array([rng.normal(size=d), rng.uniform(0.5, 2, d)])
     params = rng.standard_normal(d + data.draw(st.booleans(), "intercept"))
     params *= data.draw(st.sampled_from([0.01, 1, 100]), "size of params")
-    kind = data.draw(st.integers(0, 2), "kind")
+    loss = LOSSES[data.draw(st.sampled_from(sorted(LOSSES)), "loss")]()
     X, y = draw_layout(data, "rows", X), draw_layout(data, "targets", y)
-    plain, wide = (results(k, kind, X, y, weight, columns, params) for k in builds)
+    plain, wide = (results(k, loss, X, y, weight, columns, params) for k in builds)
     assert plain == wide
 
 
@@ -79,12 +83,13 @@ def test_every_width_steps_on_a_quadratic_with_the_same_bits(builds, data):
     assert outcomes[0] == outcomes[1]
 
 
-@pytest.mark.parametrize("kind", [0, 1, 2])
+@pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("size", [1e-200, 1e-30, 1e30, 1e150])
-def test_every_width_gives_the_same_bits_of_extreme_sizes(builds, rng, kind, size):
+def test_every_width_gives_the_same_bits_of_extreme_sizes(builds, rng, name, size):
+    loss = LOSSES[name]()
     X, y = rng.standard_normal((100, 9)) * size, rng.uniform(0, 1, 100)
     params = rng.standard_normal(10)
-    plain, wide = (results(k, kind, X, y, None, None, params, 1) for k in builds)
+    plain, wide = (results(k, loss, X, y, None, None, params, 1) for k in builds)
     assert plain == wide
 
 
@@ -99,7 +104,7 @@ def test_values_beside_X_change_no_bit(compiled, rng, value, dtype, d):
         X, y = rng.standard_normal((n, d)).astype(dtype), rng.uniform(0, 1, n)
         weight, params = rng.uniform(0, 2, n), rng.standard_normal(d + 1)
         for s in (None, weight):
-            expected = results(compiled, 2, X, y, s, None, params, 2)
+            expected = results(compiled, LOG_LOSS, X, y, s, None, params, 2)
             middle = np.full((n, d + 19), value, dtype)
             rows = np.full((3 * n, d), value, dtype)
             both = np.full((3 * n + 2, d + 8), value, dtype)
@@ -109,17 +114,23 @@ def test_values_beside_X_change_no_bit(compiled, rng, value, dtype, d):
                 *(rows[::3], rows[2::3], both[2::3, 3 : d + 3], ahead[5 : n + 5]),
             ):
                 view[...] = X
-                assert results(compiled, 2, view, y, s, None, params, 2) == expected
+                assert (
+                    results(compiled, LOG_LOSS, view, y, s, None, params, 2) == expected
+                )
                 view[...] = value
             targets = np.full(2 * n + 9, value)
             for view in (targets[1::2][:n], targets[4 : n + 4]):
                 view[...] = y
-                assert results(compiled, 2, X, view, s, None, params, 2) == expected
+                assert (
+                    results(compiled, LOG_LOSS, X, view, s, None, params, 2) == expected
+                )
                 view[...] = value
             weights = np.full(n + 8, value)
             if s is not None:
                 weights[4 : n + 4] = s
-                got = results(compiled, 2, X, y, weights[4 : n + 4], None, params, 2)
+                got = results(
+                    compiled, LOG_LOSS, X, y, weights[4 : n + 4], None, params, 2
+                )
                 assert got == expected
 
 

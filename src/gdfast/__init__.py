@@ -18,6 +18,7 @@ __all__ = [
     "gradient",
     "load",
     "loss",
+    "losses",
     "optimizers",
     "read_table",
     "schedules",
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from gdfast import optimizers, schedules
+    from gdfast import losses, optimizers, schedules
     from gdfast._backend import simd_level
     from gdfast.delimited import TableError
     from gdfast.fit import DivergenceError, Fit, load
@@ -49,6 +50,7 @@ else:
         "gradient": "training",
         "load": "fit",
         "loss": "training",
+        "losses": "losses",
         "optimizers": "optimizers",
         "read_table": "sources",
         "schedules": "schedules",

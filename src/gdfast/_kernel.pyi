@@ -8,6 +8,7 @@ _Floats = NDArray[np.float32] | NDArray[np.float64]
 def cpu_level() -> int: ...
 def add_gradient(
     kind: int,
+    param: float,
     X: _Floats,
     y: _Floats,
     sample_weight: NDArray[np.float64] | None,
@@ -17,6 +18,7 @@ def add_gradient(
 ) -> tuple[float, float]: ...
 def add_moments(
     kind: int,
+    param: float,
     X: _Floats,
     y: _Floats,
     sample_weight: NDArray[np.float64] | None,
@@ -54,6 +56,7 @@ class Update:
 
 def descend(
     kind: int,
+    param: float,
     X: _Floats,
     y: _Floats,
     sample_weight: NDArray[np.float64] | None,

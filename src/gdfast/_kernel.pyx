@@ -118,7 +118,7 @@ def cpu_level():
 
 
 def add_gradient(
-    int kind, const x_value[:, :] X, const y_value[:] y,
+    int kind, double param, const x_value[:, :] X, const y_value[:] y,
     const double[::1] sample_weight, const double[:, ::1] columns,
     const double[::1] params, double[::1] gradient,
 ):
@@ -135,6 +135,8 @@ def add_gradient(
     ----------
     kind : int
         Number of the loss, ``gdfast.losses.LOSSES[name].kind``.
+    param : float
+        Its parameter, ``Loss.param``; of no effect where it has none.
     X : ndarray of float32 or float64, shape (n_samples, n_features)
         Features. The values of a row are contiguous, rows may be any step apart;
         read-only arrays and memory maps are accepted.
@@ -174,7 +176,7 @@ def add_gradient(
     --------
     >>> g = np.zeros(3)
     >>> X = np.array([[1.0, 2.0], [3.0, 4.0]])
-    >>> add_gradient(0, X, np.ones(2), None, None, np.zeros(3), g)
+    >>> add_gradient(0, 0.0, X, np.ones(2), None, None, np.zeros(3), g)
     (2.0, 2.0)
     >>> g
     array([ -8., -12.,  -4.])
@@ -189,14 +191,14 @@ def add_gradient(
         raise MemoryError()
     with nogil:
         loss_sum = add_pass(
-            kind, &data, &work, &params[0], &gradient[0], fit_intercept
+            kind, param, &data, &work, &params[0], &gradient[0], fit_intercept
         )
         free(work.memory)
     return loss_sum, weight_sum(&data)
 
 
 def add_moments(
-    int kind, const x_value[:, :] X, const y_value[:] y,
+    int kind, double param, const x_value[:, :] X, const y_value[:] y,
     const double[::1] sample_weight, const double[:, ::1] columns,
     const double[::1] params, double[::1] gradient, double[:, ::1] moment,
 ):
@@ -209,7 +211,7 @@ def add_moments(
 
     Parameters
     ----------
-    kind, X, y, sample_weight, columns, params
+    kind, param, X, y, sample_weight, columns, params
         As in `add_gradient`.
     gradient : ndarray of float64, shape of `params`, changed
         The running sum of gradients.
@@ -241,7 +243,7 @@ def add_moments(
     --------
     >>> X = np.array([[1.0, 2.0], [3.0, 4.0]])
     >>> g, moment = np.zeros(3), np.zeros((3, 3))
-    >>> add_moments(0, X, np.ones(2), None, None, np.zeros(3), g, moment)
+    >>> add_moments(0, 0.0, X, np.ones(2), None, None, np.zeros(3), g, moment)
     (2.0, 2.0)
     >>> print(g, moment)
     [ -8. -12.  -4.] [[10. 14.  4.]
@@ -274,7 +276,7 @@ def add_moments(
     with nogil:
         weights = weight_sum(&data)
         loss_sum = add_moment_pass(
-            kind, &data, &work, &params[0], fit_intercept,
+            kind, param, &data, &work, &params[0], fit_intercept,
             left, sums, sums + work.padded,
         )
         end_gradient(&data, &work, &gradient[0], fit_intercept)
@@ -443,7 +445,7 @@ cdef Rule chosen_rule(Update update, Py_ssize_t n_params, double* idle) except *
 
 
 def descend(
-    int kind, const x_value[:, :] X, const y_value[:] y,
+    int kind, double param, const x_value[:, :] X, const y_value[:] y,
     const double[::1] sample_weight, const double[:, ::1] columns,
     double[::1] params, const double[::1] rates,
     double[:, ::1] trace, double[:, ::1] path, Update update=None,
@@ -456,7 +458,7 @@ def descend(
 
     Parameters
     ----------
-    kind, X, y, sample_weight, columns
+    kind, param, X, y, sample_weight, columns
         The loss and the examples, as in `add_gradient`.
     params : ndarray of float64, shape (n_features,) or (n_features + 1,), changed
         Coefficients, then the intercept if one is fitted.
@@ -489,7 +491,7 @@ def descend(
     --------
     >>> X = np.array([[1.0], [2.0]]); y = np.array([2.0, 4.0])
     >>> params = np.zeros(1); trace = np.empty((2, 3))
-    >>> descend(0, X, y, None, None, params, np.array([0.1, 0.1]), trace, None)
+    >>> descend(0, 0.0, X, y, None, None, params, np.array([0.1, 0.1]), trace, None)
     >>> params
     array([1.5])
     >>> trace
@@ -519,7 +521,9 @@ def descend(
             point = next_point(&rule, &params[0], memory, t < n_steps)
             for j in range(n_params):
                 gradient[j] = 0.0
-            loss_sum = add_pass(kind, &data, &work, point, gradient, fit_intercept)
+            loss_sum = add_pass(
+                kind, param, &data, &work, point, gradient, fit_intercept
+            )
             for j in range(n_params):
                 gradient[j] /= weights
             if path is not None:

@@ -1,15 +1,85 @@
 # Each loss of one example, once: l(z, y) and its slope dl/dz, where z is the raw
 # prediction x . coef + intercept and y the target, for as many examples as a vector has
-# lanes. Any finite z and y are safe; |z - y| above 1e154 overflows to inf, which the
-# caller tests once per step. The numbers are those of `gdfast.losses.LOSSES`.
+# lanes. Any finite z and y are safe: what is too large for a double becomes inf, which
+# the caller tests once per step, and NaN stays NaN in the loss. At a kink the slope is
+# that of scikit-learn. The numbers are those of `gdfast.losses.LOSSES`.
+
+from libc.math cimport INFINITY
 
 from gdfast._simd cimport absolute, divide, scale, splat, vec, where_less
 
-cdef enum LossKind:
+# The number of each loss, as a type of its own: a fused function becomes one for each.
+cdef enum SquaredError:
     SQUARED_ERROR = 0
+cdef enum HalfSquaredError:
     HALF_SQUARED_ERROR = 1
+cdef enum LogLoss:
     LOG_LOSS = 2
-    N_LOSSES = 3
+cdef enum Huber:
+    HUBER = 3
+cdef enum EpsilonInsensitive:
+    EPSILON_INSENSITIVE = 4
+cdef enum SquaredEpsilonInsensitive:
+    SQUARED_EPSILON_INSENSITIVE = 5
+cdef enum Quantile:
+    QUANTILE = 6
+cdef enum Poisson:
+    POISSON = 7
+cdef enum Hinge:
+    HINGE = 8
+cdef enum SquaredHinge:
+    SQUARED_HINGE = 9
+cdef enum ModifiedHuber:
+    MODIFIED_HUBER = 10
+cdef enum Perceptron:
+    PERCEPTRON = 11
+
+cdef enum:
+    N_LOSSES = 12
+
+ctypedef fused Loss:
+    SquaredError
+    HalfSquaredError
+    LogLoss
+    Huber
+    EpsilonInsensitive
+    SquaredEpsilonInsensitive
+    Quantile
+    Poisson
+    Hinge
+    SquaredHinge
+    ModifiedHuber
+    Perceptron
+
+
+cdef inline vec evaluate(
+    Loss kind, vec z, vec y, double param, vec* slope
+) noexcept nogil:
+    # The loss of this type.
+    if Loss is SquaredError:
+        return squared_error(z, y, slope)
+    elif Loss is HalfSquaredError:
+        return half_squared_error(z, y, slope)
+    elif Loss is LogLoss:
+        return log_loss(z, y, slope)
+    elif Loss is Huber:
+        return huber(z, y, param, slope)
+    elif Loss is EpsilonInsensitive:
+        return epsilon_insensitive(z, y, param, slope)
+    elif Loss is SquaredEpsilonInsensitive:
+        return squared_epsilon_insensitive(z, y, param, slope)
+    elif Loss is Quantile:
+        return quantile(z, y, param, slope)
+    elif Loss is Poisson:
+        return poisson(z, y, slope)
+    elif Loss is Hinge:
+        return hinge(z, y, slope)
+    elif Loss is SquaredHinge:
+        return squared_hinge(z, y, slope)
+    elif Loss is ModifiedHuber:
+        return modified_huber(z, y, slope)
+    else:
+        return perceptron(z, y, slope)
 
 
 cdef inline vec squared_error(vec z, vec y, vec* slope) noexcept nogil:
@@ -30,14 +100,111 @@ cdef inline vec log_loss(vec z, vec y, vec* slope) noexcept nogil:
     # log(1 + exp(z)) - y z and 1 / (1 + exp(-z)) - y, for y from 0 to 1. Only exp(-|z|)
     # is taken, which cannot overflow.
     cdef vec zero = splat(0.0)
-    cdef vec e = exp_negative(zero - absolute(z))
+    cdef vec e = exp_finite(zero - absolute(z))
     cdef vec rest = divide(splat(1.0), 1.0 + e)
     slope[0] = where_less(z, zero, e * rest, rest) - y
     return where_less(z, zero, zero, z) - y * z + log1p_unit(e)
 
 
-cdef inline vec exp_negative(vec x) noexcept nogil:
-    # exp(x) for x <= 0 within 1 ulp; below -708 that of -708, which is 3e-308.
+cdef inline vec huber(vec z, vec y, double epsilon, vec* slope) noexcept nogil:
+    # |z - y| up to epsilon is squared and halved; beyond, the line goes on: with c the
+    # smaller of both, c (|z - y| - c / 2) and the slope c, with the sign of z - y.
+    cdef vec zero = splat(0.0), limit = splat(epsilon)
+    cdef vec residual = z - y
+    cdef vec size = absolute(residual)
+    cdef vec c = where_less(limit, size, limit, size)
+    slope[0] = where_less(residual, zero, zero - c, c)
+    return c * (size - 0.5 * c)
+
+
+cdef inline vec epsilon_insensitive(
+    vec z, vec y, double epsilon, vec* slope
+) noexcept nogil:
+    # max(0, |z - y| - epsilon) and the sign of z - y, 0 up to epsilon.
+    cdef vec zero = splat(0.0)
+    cdef vec residual = z - y
+    cdef vec excess = absolute(residual) - epsilon
+    cdef vec sign = where_less(residual, zero, splat(-1.0), splat(1.0))
+    slope[0] = where_less(zero, excess, sign, zero)
+    return where_less(excess, zero, zero, excess)
+
+
+cdef inline vec squared_epsilon_insensitive(
+    vec z, vec y, double epsilon, vec* slope
+) noexcept nogil:
+    # e^2 and 2 e with the sign of z - y, where e = max(0, |z - y| - epsilon).
+    cdef vec zero = splat(0.0)
+    cdef vec residual = z - y
+    cdef vec excess = absolute(residual) - epsilon
+    cdef vec e = where_less(excess, zero, zero, excess)
+    slope[0] = where_less(residual, zero, zero - (e + e), e + e)
+    return e * e
+
+
+cdef inline vec quantile(vec z, vec y, double level, vec* slope) noexcept nogil:
+    # (1 - level) (z - y) above y, and level (y - z) up to there; the slope of either.
+    cdef vec residual = z - y
+    slope[0] = where_less(splat(0.0), residual, splat(1.0 - level), splat(-level))
+    return slope[0] * residual
+
+
+cdef inline vec poisson(vec z, vec y, vec* slope) noexcept nogil:
+    # exp(z) - y z and exp(z) - y, for y >= 0.
+    cdef vec expected = exponential(z)
+    slope[0] = expected - y
+    return expected - y * z
+
+
+cdef inline vec hinge(vec z, vec y, vec* slope) noexcept nogil:
+    # max(0, 1 - s z) and, up to s z = 1, -s, where s = 2 y - 1 is the class, -1 or 1.
+    cdef vec zero = splat(0.0)
+    cdef vec s = (y + y) - 1.0
+    cdef vec lack = 1.0 - s * z
+    slope[0] = where_less(lack, zero, zero, zero - s)
+    return where_less(lack, zero, zero, lack)
+
+
+cdef inline vec squared_hinge(vec z, vec y, vec* slope) noexcept nogil:
+    # m^2 and -2 s m, where m = max(0, 1 - s z).
+    cdef vec zero = splat(0.0)
+    cdef vec s = (y + y) - 1.0
+    cdef vec lack = 1.0 - s * z
+    cdef vec m = where_less(lack, zero, zero, lack)
+    slope[0] = -2.0 * s * m
+    return m * m
+
+
+cdef inline vec modified_huber(vec z, vec y, vec* slope) noexcept nogil:
+    # m = max(0, 1 - s z) squared, and from m = 2 on the line -4 s z = 4 m - 4: with c
+    # the smaller of m and 2, c (2 m - c) and the slope -2 s c.
+    cdef vec zero = splat(0.0), limit = splat(2.0)
+    cdef vec s = (y + y) - 1.0
+    cdef vec lack = 1.0 - s * z
+    cdef vec m = where_less(lack, zero, zero, lack)
+    cdef vec c = where_less(limit, m, limit, m)
+    slope[0] = -2.0 * s * c
+    return c * ((m + m) - c)
+
+
+cdef inline vec perceptron(vec z, vec y, vec* slope) noexcept nogil:
+    # max(0, -s z) and, up to s z = 0, -s.
+    cdef vec zero = splat(0.0)
+    cdef vec s = (y + y) - 1.0
+    cdef vec margin = s * z
+    slope[0] = where_less(zero, margin, zero, zero - s)
+    return where_less(zero, margin, zero, zero - margin)
+
+
+cdef inline vec exponential(vec x) noexcept nogil:
+    # exp(x) within 1.1 ulp; below -708 that of -708, which is 3e-308, and inf where it
+    # is too large for a double.
+    cdef vec limit = splat(709.782712893384)
+    cdef vec e = exp_finite(where_less(limit, x, limit, x))
+    return where_less(limit, x, splat(INFINITY), e)
+
+
+cdef inline vec exp_finite(vec x) noexcept nogil:
+    # exp(x) within 1.1 ulp where it is finite; below -708 that of -708, 3e-308.
     # x = k log 2 + r, exp(x) = 2^k (1 + r + r^2 q(r)); q is a minimax polynomial, and
     # log 2 is split so that k times its first part is exact.
     cdef double shift = 6755399441055744.0  # 1.5 2^52: adding it rounds to integers

@@ -135,8 +135,8 @@ cdef inline void add_products(
 
 
 cdef inline double add_moment_pass(
-    int kind, const Data* data, Work* work, const double* params, bint fit_intercept,
-    double* left, double* total, double* second,
+    int kind, double param, const Data* data, Work* work, const double* params,
+    bint fit_intercept, double* left, double* total, double* second,
 ) noexcept nogil:
     # As `add_pass`, with total += sum of weight x and second += sum of weight x x'. The
     # gradient stays in `work`. `left` is where weighted rows go, or NULL.
@@ -146,7 +146,7 @@ cdef inline double add_moment_pass(
     cdef const double* weighted = x if left == NULL else left
     while start < data.n_rows:
         load_block(data, start, work)
-        add_block(kind, x, data, work, b)
+        add_block(kind, param, x, data, work, b)
         if work.weight == NULL:
             for i in range(work.n_rows):
                 work.weight_memory[i] = 1.0

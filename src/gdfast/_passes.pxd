@@ -6,8 +6,9 @@ from gdfast._blocks cimport (
     Data, Work, by_fours, load_any, load_block, whole_lanes, x_value, y_value,
 )
 from gdfast._losses cimport (
-    HALF_SQUARED_ERROR, LOG_LOSS, SQUARED_ERROR,
-    half_squared_error, log_loss, squared_error,
+    EPSILON_INSENSITIVE, HALF_SQUARED_ERROR, HINGE, HUBER, LOG_LOSS, MODIFIED_HUBER,
+    PERCEPTRON, POISSON, QUANTILE, SQUARED_EPSILON_INSENSITIVE, SQUARED_ERROR,
+    SQUARED_HINGE, Loss, evaluate,
 )
 from gdfast._simd cimport (
     LANES, PARTS, WIDTH, fold, fold4, lead, load, splat, store, vec,
@@ -86,10 +87,10 @@ cdef inline void keep(
     slope_sum[0] += slope
 
 
-cdef inline void slope_rows(
-    int kind, const y_value* y, const Work* work
+cdef inline void slope_loop(
+    Loss kind, double param, const y_value* y, const Work* work
 ) noexcept nogil:
-    # Slope of every row, and the sums of loss and slope.
+    # Slope of every row by one loss, and the sums of loss and slope.
     cdef Py_ssize_t i = 0, n = work.n_rows
     cdef int k
     cdef const double* z = work.z
@@ -98,27 +99,44 @@ cdef inline void slope_rows(
     for k in range(PARTS):
         losses[k] = load(work.loss_sum + k * WIDTH)
         slopes[k] = load(work.slope_sum + k * WIDTH)
-    if kind == SQUARED_ERROR:
-        while i < n:
-            for k in range(PARTS):
-                loss = squared_error(load(z + i), load_any(y + i), &slope)
-                keep(work, i, loss, slope, &losses[k], &slopes[k])
-                i += WIDTH
-    elif kind == HALF_SQUARED_ERROR:
-        while i < n:
-            for k in range(PARTS):
-                loss = half_squared_error(load(z + i), load_any(y + i), &slope)
-                keep(work, i, loss, slope, &losses[k], &slopes[k])
-                i += WIDTH
-    elif kind == LOG_LOSS:
-        while i < n:
-            for k in range(PARTS):
-                loss = log_loss(load(z + i), load_any(y + i), &slope)
-                keep(work, i, loss, slope, &losses[k], &slopes[k])
-                i += WIDTH
+    while i < n:
+        for k in range(PARTS):
+            loss = evaluate(kind, load(z + i), load_any(y + i), param, &slope)
+            keep(work, i, loss, slope, &losses[k], &slopes[k])
+            i += WIDTH
     for k in range(PARTS):
         store(work.loss_sum + k * WIDTH, losses[k])
         store(work.slope_sum + k * WIDTH, slopes[k])
+
+
+cdef inline void slope_rows(
+    int kind, double param, const y_value* y, const Work* work
+) noexcept nogil:
+    # The choice of loss: each constant makes a loop of its own.
+    if kind == SQUARED_ERROR:
+        slope_loop(SQUARED_ERROR, param, y, work)
+    elif kind == HALF_SQUARED_ERROR:
+        slope_loop(HALF_SQUARED_ERROR, param, y, work)
+    elif kind == LOG_LOSS:
+        slope_loop(LOG_LOSS, param, y, work)
+    elif kind == HUBER:
+        slope_loop(HUBER, param, y, work)
+    elif kind == EPSILON_INSENSITIVE:
+        slope_loop(EPSILON_INSENSITIVE, param, y, work)
+    elif kind == SQUARED_EPSILON_INSENSITIVE:
+        slope_loop(SQUARED_EPSILON_INSENSITIVE, param, y, work)
+    elif kind == QUANTILE:
+        slope_loop(QUANTILE, param, y, work)
+    elif kind == POISSON:
+        slope_loop(POISSON, param, y, work)
+    elif kind == HINGE:
+        slope_loop(HINGE, param, y, work)
+    elif kind == SQUARED_HINGE:
+        slope_loop(SQUARED_HINGE, param, y, work)
+    elif kind == MODIFIED_HUBER:
+        slope_loop(MODIFIED_HUBER, param, y, work)
+    elif kind == PERCEPTRON:
+        slope_loop(PERCEPTRON, param, y, work)
 
 
 cdef inline void add_column(
@@ -186,7 +204,8 @@ cdef inline void add_features(
 
 
 cdef inline void add_block(
-    int kind, const x_value* x, const Data* data, const Work* work, double b
+    int kind, double param, const x_value* x, const Data* data, const Work* work,
+    double b,
 ) noexcept nogil:
     # The loops over a block; where moments are added up, that of the gradient is there.
     cdef Py_ssize_t i
@@ -199,9 +218,9 @@ cdef inline void add_block(
     for i in range(work.n_rows, whole_lanes(work.n_rows)):
         work.z[i] = 0.0  # weighs nothing, but inf would make NaN of it
     if work.y_single:
-        slope_rows(kind, <const float*> work.y, work)
+        slope_rows(kind, param, <const float*> work.y, work)
     else:
-        slope_rows(kind, <const double*> work.y, work)
+        slope_rows(kind, param, <const double*> work.y, work)
     if not work.moments:
         add_features(x, data, work)
 
@@ -240,7 +259,7 @@ cdef inline void end_gradient(
 
 
 cdef inline double add_pass(
-    int kind, const Data* data, Work* work,
+    int kind, double param, const Data* data, Work* work,
     const double* params, double* gradient, bint fit_intercept,
 ) noexcept nogil:
     # One pass over the data: adds to gradient, returns the sum of the losses.
@@ -250,9 +269,9 @@ cdef inline double add_pass(
         if work.n_rows != data.n_rows:  # else all of them are here since the last pass
             load_block(data, start, work)
         if work.single:
-            add_block(kind, <const float*> work.x, data, work, b)
+            add_block(kind, param, <const float*> work.x, data, work, b)
         else:
-            add_block(kind, <const double*> work.x, data, work, b)
+            add_block(kind, param, <const double*> work.x, data, work, b)
         start += work.n_rows
     end_gradient(data, work, gradient, fit_intercept)
     return fold_lanes(work.loss_sum)

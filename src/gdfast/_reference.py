@@ -13,31 +13,115 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 Doubles = NDArray[np.float64]
 
 
-def squared_error(z: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+def squared_error(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
     """Return the loss ``(z - y)^2`` of every example and its slope in z."""
     residual = z - y
     return residual**2, 2 * residual
 
 
-def half_squared_error(z: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+def half_squared_error(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
     """Return the loss ``(z - y)^2 / 2`` of every example and its slope in z."""
     residual = z - y
     return residual**2 / 2, residual
 
 
-def log_loss(z: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+def log_loss(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
     """Return the loss ``log(1 + exp(z)) - y z`` of every example and its slope in z."""
     e = np.exp(-np.abs(z))
     sigmoid = np.where(z < 0, e, 1.0) / (1 + e)
     return np.maximum(z, 0) - y * z + np.log1p(e), sigmoid - y
 
 
+def huber(z: Doubles, y: Doubles, epsilon: float) -> tuple[Doubles, Doubles]:
+    """Return half a square up to `epsilon`, a line beyond, and its slope in z."""
+    residual = z - y
+    size = np.abs(residual)
+    with np.errstate(over="ignore"):  # of what is not taken
+        square = residual**2 / 2
+    loss = np.where(size > epsilon, epsilon * (size - epsilon / 2), square)
+    return loss, np.clip(residual, -epsilon, epsilon)
+
+
+def epsilon_insensitive(
+    z: Doubles, y: Doubles, epsilon: float
+) -> tuple[Doubles, Doubles]:
+    """Return the loss ``max(0, |z - y| - epsilon)`` and its slope in z."""
+    residual = z - y
+    excess = np.abs(residual) - epsilon
+    return np.maximum(excess, 0), np.sign(residual) * (excess > 0)
+
+
+def squared_epsilon_insensitive(
+    z: Doubles, y: Doubles, epsilon: float
+) -> tuple[Doubles, Doubles]:
+    """Return the loss ``max(0, |z - y| - epsilon)^2`` and its slope in z."""
+    residual = z - y
+    excess = np.maximum(np.abs(residual) - epsilon, 0)
+    return excess**2, 2 * np.sign(residual) * excess
+
+
+def quantile(z: Doubles, y: Doubles, level: float) -> tuple[Doubles, Doubles]:
+    """Return the pinball loss of a quantile and its slope in z."""
+    slope = np.where(z > y, 1 - level, -level)
+    return slope * (z - y), slope
+
+
+def poisson(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
+    """Return the loss ``exp(z) - y z`` and its slope in z."""
+    with np.errstate(over="ignore"):
+        expected = np.exp(z)
+    return expected - y * z, expected - y
+
+
+def hinge(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
+    """Return the loss ``max(0, 1 - s z)``, s = 2 y - 1, and its slope in z."""
+    s = 2 * y - 1
+    return np.maximum(1 - s * z, 0), np.where(s * z <= 1, -s, 0)
+
+
+def squared_hinge(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
+    """Return the loss ``max(0, 1 - s z)^2``, s = 2 y - 1, and its slope in z."""
+    s = 2 * y - 1
+    lack = np.maximum(1 - s * z, 0)
+    return lack**2, -2 * s * lack
+
+
+def modified_huber(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
+    """Return the squared hinge loss, ``-4 s z`` below -1, and its slope in z."""
+    s = 2 * y - 1
+    lack = np.maximum(1 - s * z, 0)
+    with np.errstate(over="ignore"):  # of what is not taken
+        square = lack**2
+    loss = np.where(s * z < -1, -4 * s * z, square)
+    return loss, -2 * s * np.minimum(lack, 2)
+
+
+def perceptron(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
+    """Return the loss ``max(0, -s z)``, s = 2 y - 1, and its slope in z."""
+    s = 2 * y - 1
+    return np.maximum(-s * z, 0), np.where(s * z <= 0, -s, 0)
+
+
 # In the order of the numbers in `_losses.pxd`.
-LOSSES = (squared_error, half_squared_error, log_loss)
+LOSSES = (
+    squared_error,
+    half_squared_error,
+    log_loss,
+    huber,
+    epsilon_insensitive,
+    squared_epsilon_insensitive,
+    quantile,
+    poisson,
+    hinge,
+    squared_hinge,
+    modified_huber,
+    perceptron,
+)
 
 
 def add_gradient(
     kind: int,
+    param: float,
     X: Floats,
     y: Floats,
     sample_weight: Doubles | None,
@@ -58,7 +142,7 @@ def add_gradient(
         X = (X - columns[0]) * columns[1]
     coef, intercept = params[:d], params[d:].sum()
     z = X @ coef + intercept
-    loss, slope = LOSSES[kind](z, y.astype(np.float64))
+    loss, slope = LOSSES[kind](z, y.astype(np.float64), param)
     slope *= weight
     gradient[:d] += X.T @ slope
     gradient[d:] += slope.sum()
@@ -67,6 +151,7 @@ def add_gradient(
 
 def add_moments(
     kind: int,
+    param: float,
     X: Floats,
     y: Floats,
     sample_weight: Doubles | None,
@@ -85,7 +170,7 @@ def add_moments(
         raise ValueError("gradient must have the shape of params")
     if moment.shape != (len(params), len(params)):
         raise ValueError("moment must have shape (n_params, n_params)")
-    sums = add_gradient(kind, X, y, sample_weight, columns, params, gradient)
+    sums = add_gradient(kind, param, X, y, sample_weight, columns, params, gradient)
     weight = np.ones(n) if sample_weight is None else sample_weight
     if columns is not None:
         X = (X - columns[0]) * columns[1]
@@ -331,6 +416,7 @@ def check_gradient(gradient: Doubles, n_params: int) -> None:
 
 def descend(
     kind: int,
+    param: float,
     X: Floats,
     y: Floats,
     sample_weight: Doubles | None,
@@ -350,7 +436,7 @@ def descend(
         point, rate = next_point(update, params, rates[t : t + 1])
         gradient = np.zeros_like(params)
         loss_sum, weight_sum = add_gradient(
-            kind, X, y, sample_weight, columns, point, gradient
+            kind, param, X, y, sample_weight, columns, point, gradient
         )
         gradient /= weight_sum
         if path is not None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from numpy.typing import NDArray
 
@@ -22,7 +22,7 @@ from gdfast._files import atomic_write
 from gdfast._version import __version__
 from gdfast.delimited import TableError, no_column
 from gdfast.fit import DivergenceError, Fit, load
-from gdfast.losses import LOSSES
+from gdfast.losses import LOSSES, Loss
 from gdfast.sources import Table, example_data, read_table
 from gdfast.stopping import ConvergenceWarning
 from gdfast.training import train
@@ -30,6 +30,11 @@ from gdfast.training import train
 PICTURE_TYPES = (".png", ".svg", ".pdf")
 LONG_RUN = 100  # iterations from which the picture has a logarithmic axis of them
 DEMO_PICTURE = "gdfast-demo.png"
+LOSS_PARAMS = {
+    "epsilon": "residual at which a huber or epsilon_insensitive loss changes its form "
+    "(default: 0.1)",
+    "quantile": "quantile that the quantile loss is for (default: 0.5)",
+}
 FAILURES = (ImportError, MemoryError, OSError, ValueError)  # not worth a traceback
 
 
@@ -111,6 +116,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         default="squared_error",
         help="loss of one example; its mean is minimised (default: squared_error)",
     )
+    for name, meaning in LOSS_PARAMS.items():
+        add(f"--{name}", type=float, metavar="NUMBER", help=meaning)
     add(
         "--learning-rate",
         type=_rate,
@@ -184,6 +191,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 def _fit(arguments: argparse.Namespace) -> int:
     """Train on a file."""
     outputs = [arguments.save, arguments.history, arguments.plot]
+    loss = _loss(arguments)
     _check_outputs(arguments, [arguments.file], outputs)
     if arguments.plot and not find_spec("matplotlib"):
         raise ImportError("--plot needs matplotlib: pip install 'gdfast[plot]'")
@@ -195,7 +203,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     report: list[str] = []
     errors: list[Exception] = []
     try:
-        fit = _train(arguments, X, y)
+        fit = _train(arguments, loss, X, y)
     except DivergenceError as error:
         errors.append(error)
         fit, line = error.fit, None
@@ -227,13 +235,28 @@ def _fit(arguments: argparse.Namespace) -> int:
     return 1 if errors else 0
 
 
-def _train(arguments: argparse.Namespace, X: Table, y: NDArray[Any]) -> Fit:
+def _loss(arguments: argparse.Namespace) -> Loss:
+    """Return the loss with its parameter, or say which option is wrong."""
+    usage_error: Callable[[str], NoReturn] = arguments.usage_error
+    chosen = LOSSES[arguments.loss]
+    given = {name: getattr(arguments, name) for name in LOSS_PARAMS}
+    params = {name: value for name, value in given.items() if value is not None}
+    for name in params:
+        if name not in chosen().params:
+            usage_error(f"--{name} is no option of the loss {chosen.name!r}")
+    try:
+        return chosen(**params)
+    except ValueError as error:
+        usage_error(f"--{error}")
+
+
+def _train(arguments: argparse.Namespace, loss: Loss, X: Table, y: NDArray[Any]) -> Fit:
     """Train as the options say."""
     auto = arguments.learning_rate == "auto"
     return train(
         X,
         y,
-        loss=arguments.loss,
+        loss=loss,
         learning_rate=arguments.learning_rate,
         max_iter=arguments.max_iter,
         gtol=arguments.gtol,

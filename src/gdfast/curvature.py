@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from gdfast._typing import Doubles
-from gdfast.losses import LOSSES
+from gdfast.losses import HalfSquaredError
 from gdfast.sums import CHUNK_VALUES, Examples, Summation
 
 # Up to this many rows or columns M is added up and its eigenvalues are exact.
@@ -138,10 +138,9 @@ def _lanczos(summation: Summation, n_params: int) -> float:
 
     The gradient of half the squared error with y = 0 is M times the parameters.
     """
-    kind = LOSSES["half_squared_error"].kind
     examples = summation.examples
     examples = examples._replace(y=np.broadcast_to(np.zeros(1), len(examples.X)))
-    summation = Summation(kind, examples, summation.team)
+    summation = Summation(HalfSquaredError(), examples, summation.team)
     steps = min(LANCZOS_STEPS, n_params)
     basis = np.zeros((steps, n_params))
     tridiagonal = np.zeros((steps, steps))

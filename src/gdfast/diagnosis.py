@@ -30,7 +30,7 @@ def explain(descent: Descent, monitor: Monitor, examples: Examples, fit: Fit) ->
         The data it was run on.
     fit : Fit
         What came of it, with the learning rate and the largest stable one, which is
-        NaN when squares of X overflow.
+        NaN when squares of X overflow and None where it is not known.
 
     Returns
     -------
@@ -82,11 +82,13 @@ def _unfinished(
         return f"{parts[0]}."
     before, after = descent.losses[-2:]
     parts[0] += ", and "
-    if not descent.stalled:
+    if descent.stalled:
+        parts[0] += "the loss no longer falls."
+    elif before > 0:
         fall = 100 * (before - after) / before
         parts[0] += f"the last one lowered the loss by {fall:.2g} %."
-    else:
-        parts[0] += "the loss no longer falls."
+    else:  # which has no parts
+        parts[0] += f"the last one lowered the loss by {before - after:.2g}."
     steps = monitor.steps_to(gtol) if gtol else math.inf
     if steps < math.inf:
         more = _count(int(steps), "iteration")
@@ -100,6 +102,10 @@ def _unfinished(
     if descent.stalled and error <= MINIMUM * monitor.zero[1]:
         return f"{parts[0]} Gradient descent can do no more here, to rounding."
     advice = _advice(unevenness, rate, max_stable)
+    if descent.stalled and max_stable is None:
+        advice.append(
+            "a smaller learning_rate, as steps too long cross the minimum to and fro"
+        )
     if not descent.stalled or not advice:
         more = limit if descent.reason is not Reason.INTERRUPTED else "time"
         advice.append(f"a larger {more}" if more != "time" else "more time")
@@ -116,20 +122,19 @@ def _divergence(descent: Descent, examples: Examples, fit: Fit) -> str:
         f"loss is {losses[-1]:.6g}, up from {losses[lowest]:.6g} "
         f"{f'after {lowest}' if lowest else 'at the start'}."
     )
-    if max_stable is None:
-        cause = (
-            f"learning_rate={fit.learning_rate:g} is too large for this rule: pass a "
-            'smaller one, or "auto".'
-        )
-    elif math.isnan(max_stable):
+    if max_stable is not None and math.isnan(max_stable):
         cause = "Values of X are too large to be squared: scale the columns."
     else:
         cause = _too_large(fit.learning_rate, max_stable, examples)
     return f"{seen} {cause}"
 
 
-def _too_large(rate: float, max_stable: float, examples: Examples) -> str:
+def _too_large(rate: float, max_stable: float | None, examples: Examples) -> str:
     """Return the largest stable learning rate beside the one used, and what to do."""
+    if max_stable is None:  # of a loss that curves without bound
+        todo = f"learning_rate={rate:g} is too large. Pass a smaller one"
+        scale = ", or scale the columns with standardize=True"
+        return f"{todo}{scale if examples.columns is None else ''}."
     place = "above" if rate > max_stable else "at" if rate == max_stable else "below"
     todo = 'Pass a smaller learning_rate, or "auto"'
     if examples.columns is None:

@@ -182,11 +182,13 @@ class Passes:
         path : ndarray of float64, shape (len(trace), n_params), or None
             The parameters that every row was seen at.
         """
-        kind, examples = self.summation.kind, self.summation.examples
+        loss, examples = self.summation.loss, self.summation.examples
         trace, path = outputs(params, len(steps), keep_path, end)
         rates, step = self.updater.rates(steps), self.updater.step
         if examples.X.size <= CHUNK_VALUES:
-            kernel.descend(kind, *examples, params, rates, trace, path, step)
+            kernel.descend(
+                loss.kind, loss.param, *examples, params, rates, trace, path, step
+            )
             return trace, path
         for t in range(len(trace)):
             rate, point = None, params.copy()
@@ -248,7 +250,7 @@ class Moments:
             self.center = _near_mean(examples)
             columns = np.array([self.center, np.ones(n_features)])
             examples = examples._replace(columns=columns)
-        self._summation = Summation(summation.kind, examples, summation.team)
+        self._summation = Summation(loss, examples, summation.team)
         sums = self._summation.moments(self._centred(params))
         self.origin: Origin | None = self._at(params, sums.totals)
         self._curvature = loss.max_curvature

@@ -54,9 +54,9 @@ class Fit:
     ----------
     coef : ndarray of float64, shape (n_features,)
         Coefficients, in units of y per unit of each column of X; for "log_loss" those
-        of the log-odds of y = 1.
+        of the log-odds of y = 1, for "poisson" of the logarithm of the expected y.
     intercept : float
-        Constant term, in units of y or of log-odds; 0 if none was fitted.
+        Constant term, in the units of a prediction; 0 if none was fitted.
     loss : float
         The objective of this model on the training data: mean loss and penalty.
     n_iter : int
@@ -68,15 +68,18 @@ class Fit:
     learning_rate : float
         The rate of the last step; of standardised columns where they were trained on.
     max_stable_learning_rate : float or None
-        The rate above which the update rule diverges on these data. None where finding
-        it would have cost more than a tenth of the run, and for rules and rates that
-        adapt to the gradients.
+        The rate above which the update rule diverges on these data; of a loss that is
+        not square, up to which it surely does not. None where finding it would have
+        cost more than a tenth of the run, for losses that have none, and for rules and
+        rates that adapt to the gradients.
     history : History or None
         What every iteration saw.
     feature_names : tuple of str or None
         Names of the columns of X, if it had them.
     loss_name : str
         Name of the loss.
+    loss_params : dict of str to float
+        Its parameter by name; empty if it has none.
     standardized : bool
         Whether it was trained on standardised columns, to which the learning rates
         then belong.
@@ -113,6 +116,7 @@ class Fit:
     history: Late[History | None] = field(default=Late(), repr=False)
     feature_names: tuple[str, ...] | None
     loss_name: str
+    loss_params: dict[str, float]
     standardized: bool
     method: str
 
@@ -128,7 +132,8 @@ class Fit:
         Returns
         -------
         ndarray of float64, shape (n_samples,)
-            Predictions, in units of y, or for "log_loss" the log-odds of y = 1; a
+            Predictions, in units of y, or for "log_loss" the log-odds of y = 1, for
+            "poisson" the logarithm of the expected y; of labels, above 0 for 1. A
             number for a number.
 
         Raises
@@ -212,13 +217,15 @@ class Fit:
         rows = [(f"coef {name}", f"{value:.10g}") for name, value in terms]
         if len(self.coef) > len(terms):
             rows.append(("...", f"{len(self.coef) - len(terms)} more"))
+        params = [f"{name}={value:g}" for name, value in self.loss_params.items()]
+        loss = ", ".join([self.loss_name, *params])
         stable = self.max_stable_learning_rate
         note = "" if stable is None else f" (stable below {stable:.6g})"
         if self.standardized:
             note += ", of standardised columns"
         rows += [
             ("intercept", f"{self.intercept:.10g}"),
-            (f"loss ({self.loss_name})", f"{self.loss:.10g}"),
+            (f"loss ({loss})", f"{self.loss:.10g}"),
             ("iterations", str(self.n_iter)),
             ("learning rate", f"{self.learning_rate:.6g}{note}"),
         ]
@@ -319,6 +326,7 @@ def _check_written(state: dict[str, Any]) -> None:
             stacklevel=3,
         )
     state.setdefault("method", "passes")  # there was nothing else
+    state.setdefault("loss_params", {})
 
 
 def _listed(names: tuple[str, ...] | None) -> str:

@@ -6,13 +6,13 @@ import numpy as np
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles, Floats
-from gdfast.losses import LOSSES
+from gdfast.losses import HalfSquaredError
 from gdfast.sums import Examples, Summation
 from gdfast.threads import Team
 
 # Half a squared error has the slope 1 where predictions are 0 and targets -1: then its
 # gradient is the sum of the rows, and the kernel adds up columns.
-KIND = LOSSES["half_squared_error"].kind
+LOSS = HalfSquaredError()
 PIECE_VALUES = 1 << 16  # of X that NumPy works on while they are in the cache
 WIDE = 1 << 10  # values of a row that NumPy makes a long loop of
 
@@ -82,7 +82,7 @@ def _range(parts: list[Examples], team: Team) -> tuple[Doubles, Doubles]:
 def _mean(examples: Examples, team: Team) -> Doubles:
     """Return the weighted mean of every column."""
     targets = np.broadcast_to(-1.0, len(examples.X))
-    summation = Summation(KIND, examples._replace(y=targets), team)
+    summation = Summation(LOSS, examples._replace(y=targets), team)
     totals = summation.gradient(np.zeros(examples.X.shape[1]))
     return totals.gradient / totals.weight_sum
 
@@ -106,7 +106,7 @@ def _mean_square(parts: list[Examples], columns: Doubles, team: Team) -> Doubles
             squares = squares.reshape(X.shape)
             targets = np.broadcast_to(-1.0, len(X))
             sums = kernel.add_gradient(
-                KIND, squares, targets, weight, None, params, total
+                LOSS.kind, LOSS.param, squares, targets, weight, None, params, total
             )
             weight_sum += sums[1]
         return total, weight_sum

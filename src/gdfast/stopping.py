@@ -20,6 +20,9 @@ from gdfast._typing import Doubles, Flags
 # rounding, which is taken for this large a part of each prediction.
 GROWTH_STEPS = 10
 ROUNDING = 1e-8
+# Where steps may raise the loss, one of so many times those of the start and of the
+# zero model is a divergence.
+FAR_ABOVE = 10.0
 PACE_STEPS = 100  # steps from which the pace of convergence is judged
 
 
@@ -93,10 +96,10 @@ class Monitor:
     zero : ndarray of float64, shape (3,), or None
         Row of a trace for the model that is zero everywhere, whose loss and gradient
         others are measured by; None when that is where the descent starts.
-    falling : bool
-        Whether every step of a stable descent lowers the loss. Where it does not, as
-        with momentum, rises are a divergence only above the losses of the start and of
-        the zero model.
+    falls : bool
+        Whether a stable descent never raises the loss. Where it may, as momentum does
+        and steps across a kink, rises are a divergence only far above the losses of
+        the start and of the zero model.
 
     Attributes
     ----------
@@ -107,11 +110,11 @@ class Monitor:
     """
 
     def __init__(
-        self, tolerances: Tolerances, zero: Doubles | None, falling: bool = True
+        self, tolerances: Tolerances, zero: Doubles | None, falls: bool = True
     ) -> None:
         self.tolerances = tolerances
         self.zero = zero
-        self.falling = falling
+        self.falls = falls
         self.first: Doubles | None = None
         self.recent = np.empty((0, 3))
 
@@ -158,7 +161,7 @@ class Monitor:
         """Whether a descent that no rule ended has diverged.
 
         A short run may not have risen often enough, but the loss of a stable descent
-        never ends above where it began, or above the zero model if it may rise.
+        never ends above where it began, or far above that if it may rise.
 
         Parameters
         ----------
@@ -171,7 +174,7 @@ class Monitor:
             True if it is above by more than rounding.
         """
         limit = self._limit()
-        return bool(loss - limit > self._rounding(limit))
+        return bool(loss > limit and loss - limit > self._rounding(limit))
 
     def steps_to(self, gtol: float) -> float:
         """Estimate the further steps to a gradient, at the pace of the last ones.
@@ -217,7 +220,7 @@ class Monitor:
         now, then = slice(GROWTH_STEPS, None), slice(-GROWTH_STEPS)
         grown[now] = n_rises[now] - n_rises[then] == GROWTH_STEPS
         grown[now] &= loss[now] - loss[then] > self._rounding(loss[then])
-        if not self.falling:
+        if not self.falls:
             grown &= loss > self._limit()
         return grown
 
@@ -225,16 +228,23 @@ class Monitor:
         """Return the loss that a stable descent does not end above."""
         assert self.first is not None
         assert self.zero is not None
-        first = float(self.first[0])
-        return first if self.falling else max(first, float(self.zero[0]))
+        first, zero = float(self.first[0]), float(self.zero[0])
+        if self.falls:
+            return first
+        if zero <= 0:  # zeros are perfect for a perceptron, and no measure
+            return math.inf
+        return FAR_ABOVE * max(first, zero)
 
     def _rounding(self, loss: Any) -> Any:
         """Return the largest rise of a loss (number or array) that rounding explains.
 
-        The loss is the mean of r^2, r being the difference of numbers of the size of y:
-        when these are off by a part e, of the size of the root of the zero model's
-        loss, r^2 is off by 2 r e and e^2.
+        A squared error is the mean of r^2, r being the difference of numbers of the
+        size of y: when these are off by a part e, of the size of the root of the zero
+        model's loss, r^2 is off by 2 r e and e^2. Other losses rise less steeply. One
+        of another size than the zero model's, or below zero, is off by a part of
+        itself.
         """
         assert self.zero is not None
-        error = ROUNDING * math.sqrt(self.zero[0])
-        return 2 * loss**0.5 * error + error**2
+        size = np.abs(loss)
+        error = ROUNDING * np.sqrt(np.maximum(size, self.zero[0]))
+        return 2 * np.sqrt(size) * error + error**2

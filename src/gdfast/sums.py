@@ -13,6 +13,7 @@ import numpy as np
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles, Floats
+from gdfast.losses import Loss
 from gdfast.threads import Team
 
 # Values of X in a chunk that Python sees: 8 MB, a fraction of a millisecond of work, so
@@ -140,8 +141,8 @@ class Summation:
 
     Parameters
     ----------
-    kind : int
-        Number of the loss.
+    loss : Loss
+        The loss.
     examples : Examples
         The rows.
     team : Team
@@ -154,8 +155,8 @@ class Summation:
     one chunk, for which no thread is started.
     """
 
-    def __init__(self, kind: int, examples: Examples, team: Team) -> None:
-        self.kind = kind
+    def __init__(self, loss: Loss, examples: Examples, team: Team) -> None:
+        self.loss = loss
         self.examples = examples
         self.team = team
         self._chunks = examples.parts()
@@ -173,10 +174,11 @@ class Summation:
         GradientSum
             The totals.
         """
+        kind, param = self.loss.kind, self.loss.param
 
         def add(chunk: Examples) -> GradientSum:
             gradient = np.zeros(len(params))
-            sums = kernel.add_gradient(self.kind, *chunk, params, gradient)
+            sums = kernel.add_gradient(kind, param, *chunk, params, gradient)
             return GradientSum(gradient, *sums)
 
         return _merged(self.team.map(add, self._chunks))
@@ -202,6 +204,7 @@ class Summation:
         """
         n_samples, n_features = self.examples.X.shape
         n_params = len(params)
+        kind, param = self.loss.kind, self.loss.param
         parts = self._chunks
         if len(parts) > 1:
             n_parts = min(MAX_MOMENT_PARTS, len(parts), moment_room(self.examples))
@@ -219,7 +222,7 @@ class Summation:
                 if self.team.stopped:
                     break
                 loss, weight = kernel.add_moments(
-                    self.kind, *piece, params, gradient, moment
+                    kind, param, *piece, params, gradient, moment
                 )
                 loss_sum += loss
                 weight_sum += weight

@@ -165,7 +165,7 @@ def train(
     X: ArrayLike,
     y: ArrayLike,
     *,
-    loss: str = "squared_error",
+    loss: str | Loss = "squared_error",
     penalty: str | None = None,
     alpha: float = 0.0001,
     l1_ratio: float = 0.15,
@@ -203,10 +203,12 @@ def train(
         maps with contiguous rows are read in place, everything else is copied once.
         Data frames give their column names to the fit.
     y : array-like, shape (n_samples,)
-        Targets; from 0 to 1 for "log_loss".
-    loss : {"squared_error", "half_squared_error", "log_loss"}
-        Loss of one example: ``(z - y)^2``, half of it, or, for targets from 0 to 1 that
-        are labels or probabilities, ``log(1 + exp(z)) - y z``.
+        Targets. They are quantities, but for some losses: from 0 to 1 for "log_loss", 0
+        or more for "poisson", labels 0 or 1 for the hinge losses, "modified_huber" and
+        "perceptron".
+    loss : str or `gdfast.losses.Loss`
+        Loss of one example: a name from the table below, for its usual parameter, or
+        an instance such as ``gdfast.losses.Huber(epsilon=1.35)``.
     penalty : {"l2", "l1", "elasticnet"} or None
         What is added to the mean loss, times `alpha`: half of the sum of coef^2; the
         sum of abs(coef), by proximal steps, so that coefficients become exactly 0; or
@@ -230,7 +232,8 @@ def train(
         at which gradient descent cannot raise it; for rules that divide by the size of
         the gradients, the rate that their authors recommend. "backtracking" tries rates
         for every step until the objective falls as promised, with "gd" and
-        "accelerated".
+        "accelerated"; "auto" means it there for "poisson". Losses with a kink, marked
+        in the table below, have no "auto" with the other rules.
     max_iter : int
         Largest number of updates, at least 1.
     max_seconds : float or None
@@ -286,10 +289,11 @@ def train(
     ------
     DivergenceError
         If the loss grows: at once when it is not finite, else after ten rises in a
-        row, or when it ends above where it began. Its attribute `fit` holds the run.
+        row, or when it ends above where it began. A loss with a kink may rise at any
+        rate, and only the first is said of it. The attribute `fit` holds the run.
     ValueError
         If an argument has a wrong value or shape, or X or y has values that are
-        missing, infinite, or too large to be squared.
+        missing, infinite, too large for the loss, or not what it is for.
     TypeError
         If an argument has a wrong type.
     ImportError
@@ -303,6 +307,33 @@ def train(
 
     Notes
     -----
+    With ``z = X @ coef + intercept`` and, for labels 0 and 1, ``s = 2 y - 1``:
+
+    ============================= ============================== ============ ======
+    name                          loss of one example            y            "auto"
+    ============================= ============================== ============ ======
+    "squared_error"               (z - y)^2                      any          yes
+    "half_squared_error"          (z - y)^2 / 2                  any          yes
+    "log_loss"                    log(1 + exp(z)) - y z          from 0 to 1  yes
+    "huber"                       (z - y)^2 / 2, linear from     any          yes
+                                  epsilon = 0.1 on
+    "epsilon_insensitive"         max(0, abs(z - y) - epsilon),  any          no
+                                  epsilon = 0.1
+    "squared_epsilon_insensitive" the square of that             any          yes
+    "quantile"                    q max(0, y - z) +              any          no
+                                  (1 - q) max(0, z - y),
+                                  q = 0.5
+    "poisson"                     exp(z) - y z                   0 or more    no
+    "hinge"                       max(0, 1 - s z)                0 or 1       no
+    "squared_hinge"               max(0, 1 - s z)^2              0 or 1       yes
+    "modified_huber"              the same, linear below         0 or 1       yes
+                                  s z = -1
+    "perceptron"                  max(0, -s z)                   0 or 1       no
+    ============================= ============================== ============ ======
+
+    Names, parameters and slopes at kinks are those of scikit-learn, but for its
+    "squared_error", which is "half_squared_error" here, and its labels -1 and 1.
+
     An iteration costs 4 n_samples n_features operations and one reading of `X`; the
     first row of the history is seen before any update and the last after all, so a run
     reads `X` once more than it iterates. On the moments of the data (``fit.method``),
@@ -352,13 +383,7 @@ def train(
     examples, feature_names = _examples(chosen, X, y, sample_weight)
     rule = check_optimizer(optimizer)
     penalised = check_penalty(penalty, alpha, l1_ratio)
-    backtracks = _is_word(learning_rate, "backtracking")
-    if backtracks and rule.name not in BACKTRACKING:
-        raise ValueError(
-            'learning_rate="backtracking" is for the optimizers '
-            f"{' and '.join(map(repr, BACKTRACKING))}, not for {rule.name!r}"
-        )
-    schedule = None if backtracks else _check_rate(learning_rate, rule)
+    backtracks, schedule = _check_rate(learning_rate, rule, chosen)
     max_iter = check_int(max_iter, "max_iter", low=1)
     deadline = math.inf
     if max_seconds is not None:
@@ -392,7 +417,7 @@ def train(
         if bounds is not None:
             penalised = penalised._replace(bounds=units.bounds(bounds))
         start = _start(units, coef_init, intercept_init, penalised)
-        summation = Summation(chosen.kind, examples, team)
+        summation = Summation(chosen, examples, team)
         n_features, n_params = units.n_features, len(start)
         updater = Updater(rule, penalised, n_features, n_params, schedule)
         driver: Driver
@@ -410,7 +435,7 @@ def train(
             origin = np.zeros_like(start)
             trace, _ = driver.take_steps(origin, range(0), False, end=True)
             zero = trace[0]
-        monitor = Monitor(tolerances, zero, falling=rule.name == "gd")
+        monitor = Monitor(tolerances, zero, rule.name == "gd" and chosen.smooth)
         with bar as progress:
             descent = descend(
                 driver,
@@ -427,16 +452,20 @@ def train(
     if not math.isfinite(descent.losses[0]):
         raise_nonfinite(X=examples.X, y=examples.y)
         culprits = "coef_init, intercept_init, X or y" if start.any() else "X or y"
-        raise ValueError(f"{culprits} has values too large to be squared")
+        raise ValueError(
+            f"{culprits} has values too large for the loss {chosen.name!r}, which is "
+            "not finite"
+        )
     small = examples.X.size + descent.n_iter * len(start) <= KEPT_VALUES
     judged = _copy(examples) if small else examples
     diverged = descent.reason is Reason.DIVERGED
     if curvature is None and isinstance(driver, Moments):
         curvature = _curvature(chosen, summation, penalised, driver, len(start))
     stable: float | Callable[[Fit], float] | None = None
-    if rule.stability is not None and not backtracks:
+    adapts = backtracks or rule.stability is None
+    if not adapts and chosen.max_curvature < math.inf:
         if curvature is not None:
-            stable = _quotient(rule.stability, curvature)
+            stable = _quotient(rule, curvature)
         elif (
             diverged
             or descent.stalled
@@ -444,7 +473,7 @@ def train(
         ):
             stable = partial(
                 _find_stable_rate,
-                rule.stability,
+                rule,
                 chosen,
                 judged,
                 penalised,
@@ -464,6 +493,7 @@ def train(
         history=partial(_history, descent, units, feature_names) if history else None,
         feature_names=feature_names,
         loss_name=chosen.name,
+        loss_params=chosen.params,
         standardized=examples.columns is not None,
         method=driver.method,
     )
@@ -482,7 +512,7 @@ def loss(
     coef: ArrayLike,
     intercept: float = 0.0,
     *,
-    loss: str = "squared_error",
+    loss: str | Loss = "squared_error",
     sample_weight: ArrayLike | None = None,
 ) -> float:
     """Return the mean loss of a linear model on some examples.
@@ -497,15 +527,15 @@ def loss(
         Coefficients.
     intercept : float
         Constant term.
-    loss : str
-        Name of the loss, see `train`.
+    loss : str or Loss
+        The loss, see `train`.
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero.
 
     Returns
     -------
     float
-        (sum of weight times loss) / (sum of weights). It is inf when squares overflow.
+        (sum of weight times loss) / (sum of weights). It is inf where that overflows.
 
     Raises
     ------
@@ -534,7 +564,7 @@ def gradient(
     coef: ArrayLike,
     intercept: float = 0.0,
     *,
-    loss: str = "squared_error",
+    loss: str | Loss = "squared_error",
     sample_weight: ArrayLike | None = None,
 ) -> tuple[Doubles, float]:
     """Return the gradient of the mean loss of a linear model.
@@ -549,8 +579,8 @@ def gradient(
         Where the gradient is taken: coefficients.
     intercept : float
         Where the gradient is taken: constant term.
-    loss : str
-        Name of the loss, see `train`.
+    loss : str or Loss
+        The loss, see `train`.
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero.
 
@@ -589,9 +619,7 @@ def _examples(
     """Return checked data, and the names of its columns if known."""
     features, feature_names = check_X(X)
     targets = check_y(y, len(features))
-    if loss.probability and not (targets.min() >= 0 and targets.max() <= 1):
-        raise_nonfinite(y=targets)
-        raise ValueError(f"y must be from 0 to 1 for the loss {loss.name!r}")
+    loss.check_targets(targets)
     weight = check_sample_weight(sample_weight, len(features))
     return Examples(features, targets, weight), feature_names
 
@@ -607,13 +635,30 @@ def _is_word(value: object, word: str) -> bool:
     return isinstance(value, str) and value == word
 
 
-def _check_rate(learning_rate: object, rule: Optimizer) -> Schedule | None:
-    """Return the learning rates, None for the one that the curvature decides."""
-    if _is_word(learning_rate, "auto"):
-        if rule.published_rate is None:
-            return None
-        return Constant(rule.published_rate)
-    return check_schedule(learning_rate, "learning_rate", note=RATE_NOTE)
+def _check_rate(
+    learning_rate: object, rule: Optimizer, loss: Loss
+) -> tuple[bool, Schedule | None]:
+    """Return whether to backtrack, and the rates if nothing has to be found."""
+    can_backtrack = loss.smooth and rule.name in BACKTRACKING
+    if _is_word(learning_rate, "backtracking"):
+        if can_backtrack:
+            return True, None
+        raise ValueError(
+            'learning_rate="backtracking" is for losses without a kink and the '
+            f"optimizers {' and '.join(map(repr, BACKTRACKING))}, not for "
+            f"{loss.name!r} with {rule.name!r}"
+        )
+    if not _is_word(learning_rate, "auto"):
+        return False, check_schedule(learning_rate, "learning_rate", RATE_NOTE)
+    if rule.published_rate is not None:
+        return False, Constant(rule.published_rate)
+    if loss.max_curvature < math.inf or can_backtrack:
+        return loss.max_curvature == math.inf, None
+    raise ValueError(
+        f"learning_rate must be given for the loss {loss.name!r} with the optimizer "
+        f'{rule.name!r}: "auto" comes from the largest curvature of the loss, which '
+        "has none"
+    )
 
 
 def _last_rate(driver: Driver, n_iter: int) -> float:
@@ -682,13 +727,14 @@ def _curvature(
     return loss.max_curvature * of_mean + penalty.l2
 
 
-def _quotient(stability: float, curvature: float) -> float:
+def _quotient(rule: Optimizer, curvature: float) -> float:
     """Return the largest stable learning rate; inf where nothing curves."""
-    return stability / curvature if curvature else math.inf
+    assert rule.stability is not None
+    return rule.stability / curvature if curvature else math.inf
 
 
 def _find_stable_rate(
-    stability: float,
+    rule: Optimizer,
     loss: Loss,
     examples: Examples,
     penalty: Penalty,
@@ -698,10 +744,8 @@ def _find_stable_rate(
 ) -> float:
     """Return the same after the run, for a field of its fit."""
     with Team(n_threads) as team:
-        summation = Summation(loss.kind, examples, team)
-        return _quotient(
-            stability, _curvature(loss, summation, penalty, None, n_params)
-        )
+        summation = Summation(loss, examples, team)
+        return _quotient(rule, _curvature(loss, summation, penalty, None, n_params))
 
 
 def _safe_rate(curvature: float, examples: Examples) -> float:
@@ -769,7 +813,7 @@ def _totals(
         check_coef(coef, n_features), check_number(intercept, "intercept")
     )
     with Team(None) as team:
-        totals = Summation(chosen.kind, examples, team).gradient(params)
+        totals = Summation(chosen, examples, team).gradient(params)
     if not math.isfinite(totals.loss_sum):
         raise_nonfinite(X=examples.X, y=examples.y)
     return totals
