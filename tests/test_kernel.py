@@ -22,6 +22,7 @@ FORMULAS = {  # loss and slope of raw predictions z for targets y
 }
 FUNCTIONS = [
     "add_gradient",
+    "add_gradient_csr",
     "add_moments",
     "apply_update",
     "descend",

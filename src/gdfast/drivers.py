@@ -11,6 +11,7 @@ import numpy as np
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles
+from gdfast.csr import CSR
 from gdfast.losses import Loss
 from gdfast.sums import (
     CHUNK_VALUES,
@@ -70,7 +71,7 @@ class Passes:
     def values_per_step(self) -> int:
         """Values that a step reads."""
         X = self.summation.examples.X
-        return X.size + len(X)
+        return int(X.size + len(X))
 
     def take_steps(
         self, params: Doubles, rate: float, n_steps: int, keep_path: bool, end: bool
@@ -100,7 +101,8 @@ class Passes:
         """
         kind, examples = self.summation.kind, self.summation.examples
         trace, path, rates = _outputs(params, rate, n_steps, keep_path, end)
-        if examples.X.size <= CHUNK_VALUES:
+        # Sparse rows are rarely so few that Python takes longer than they do.
+        if not isinstance(examples.X, CSR) and examples.X.size <= CHUNK_VALUES:
             kernel.descend(kind, *examples, params, rates, trace, path)
             return trace, path
         for t in range(len(trace)):
@@ -283,6 +285,7 @@ def choose(
     n_samples, n_features = summation.examples.X.shape
     if (
         loss.quadratic
+        and not isinstance(summation.examples.X, CSR)  # whose moments are dense
         and moment_room(summation.examples) > 0
         and saving(n_samples, n_features, max_iter, moments_needed) > WORTH_IT
     ):
