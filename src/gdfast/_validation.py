@@ -203,8 +203,9 @@ def check_class_weight(
             'class_weight must be "balanced", a dict of class to weight or None, '
             f"got {class_weight!r}"
         )
-    weights = weights * np.where(ones, factors[1], factors[0])
-    if not weights.any() or not np.isfinite(weights.sum()):
+    with np.errstate(over="ignore"):
+        weights = weights * np.where(ones, factors[1], factors[0])
+    if not weights.any() or weights.max() == np.inf:
         raise ValueError("class_weight must leave rows with a weight, and a finite one")
     return check_sample_weight(weights, len(y))
 
@@ -494,6 +495,8 @@ def _array(values: object, name: str) -> NDArray[Any]:
         raise TypeError(f"{name} is a sparse matrix; pass an array of its values")
     if (columns := _frames.columns(values, name)) is not None:
         arrays = [_floats(array, label) for label, array in columns]
+        if not arrays:
+            return np.empty((0, 0))
         return np.column_stack(arrays) if hasattr(values, "columns") else arrays[0]
     parts = values if isinstance(values, (list, tuple)) else [values]
     if any(np.ma.is_masked(part) for part in parts):
