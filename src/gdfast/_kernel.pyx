@@ -293,7 +293,7 @@ def add_gradient_csr(
         If shapes disagree, `kind` is unknown, `indptr` falls or leaves `data`, or an
         index is out of range. Values are not inspected.
     MemoryError
-        If there is no scratch memory: some 8 KiB.
+        If there is no scratch memory: up to 64 KiB.
 
     Notes
     -----
@@ -327,7 +327,7 @@ def add_gradient_csr(
         raise ValueError("indices must have one value for each of data")
     if data.shape[0] > 0:
         values, columns = &data[0], &indices[0]
-    if not allocate_rows(&work):
+    if not allocate_rows(&work, rows.n_rows):
         raise MemoryError()
     with nogil:
         in_range = add_sparse_pass(

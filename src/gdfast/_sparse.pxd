@@ -5,9 +5,7 @@
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc
 
-from gdfast._blocks cimport (
-    MAX_BLOCK_ROWS, Data, Work, load_targets, whole_lanes, x_value,
-)
+from gdfast._blocks cimport Data, Work, load_targets, whole_lanes, x_value
 from gdfast._passes cimport slope_rows
 from gdfast._simd cimport LANES
 
@@ -20,16 +18,20 @@ ctypedef fused row_value:
     int64_t
 
 cdef enum:
-    BLOCK_STORED = 1024  # values of a block; a row that has more is one by itself
+    # Values of a block that stays in the second-level cache: it takes coefficients and
+    # gradient by turns, which with many features leave little of each other there. A
+    # row that has more is a block by itself.
+    BLOCK_STORED = 16384
+    MAX_SPARSE_ROWS = 2048
 
 
-cdef inline bint allocate_rows(Work* work) noexcept nogil:
+cdef inline bint allocate_rows(Work* work, Py_ssize_t n_rows) noexcept nogil:
     # One piece of memory for all that a pass needs; False when there is none.
-    cdef Py_ssize_t lanes = whole_lanes(MAX_BLOCK_ROWS)
+    cdef Py_ssize_t lanes = whole_lanes(min(n_rows, MAX_SPARSE_ROWS))
     work.memory = <double*> calloc(2 * LANES + 4 * lanes, sizeof(double))
     if work.memory == NULL:
         return False
-    work.max_rows = MAX_BLOCK_ROWS
+    work.max_rows = MAX_SPARSE_ROWS
     work.loss_sum = work.memory
     work.slope_sum = work.loss_sum + LANES
     work.z = work.slope_sum + LANES
