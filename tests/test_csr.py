@@ -394,6 +394,7 @@ def at(array, place, value):
 
 FINE = broken("csr")
 FINE_CSC = broken("csc")
+LONG = broken("coo").col.astype(np.int64)
 BAD = {
     "index above": ("csr", {"indices": at(FINE.indices, 2, 3)}),
     "index far above": ("csr", {"indices": at(FINE.indices, -1, 2**31 - 1)}),
@@ -414,6 +415,7 @@ BAD = {
     "csc indptr": ("csc", {"indptr": at(FINE_CSC.indptr, 1, 2**30)}),
     "coo row": ("coo", {"row": at(broken("coo").row, 3, 2**30)}),
     "coo column": ("coo", {"col": at(broken("coo").col, 3, -5)}),
+    "coo long column": ("coo", {"coords": (np.arange(7) % 4, at(LONG, 3, 2**32 + 1))}),
     "coo short": ("coo", {"data": broken("coo").data[:-1]}),
     "bsr index": ("bsr", {"indices": at(broken("bsr").indices, 0, 2**30)}),
     "nan": ("csr", {"data": at(FINE.data, 3, np.nan)}),

@@ -1,6 +1,6 @@
-# One pass over sparse rows: predictions, slopes as for all rows, and the gradient, while
-# a block of rows is still in the cache. Only slopes come in vectors, as what is read
-# and written besides lies anywhere.
+# One pass over sparse rows: predictions, slopes as for any, and the gradient, while a
+# block of them is in the cache. Only slopes come in vectors, as what is read and
+# written besides lies anywhere.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc

@@ -418,7 +418,6 @@ def _sparse(X: Any, name: str) -> CSR:
         _check_indices(X.indices, X.indptr, len(X.data), n_rows, n_columns, name)
     elif form == "coo":
         _check_range(X.row, shape[0], "row", name)
-        _check_range(X.col, shape[1], "column", name)
     if form != "csr":
         try:
             X = X.tocsr()
