@@ -108,6 +108,24 @@ def call_all(kernel, X, y, weight, columns, at_end):
         update.take_step(1.0, point, gradient, rate, data[-1], row)
 
 
+def call_sparse(kernel, n, d, dtype, types, at_end):
+    """Call the function that reads sparse rows, for full ones and for empty ones."""
+
+    def put(name, values):
+        return arena(name).place(values, at_end)
+
+    indices = np.tile(np.arange(d), n).astype(types[0])
+    full = np.arange(0, n * d + 1, d).astype(types[1])
+    data = put("X", np.ones(n * d, dtype)), put("columns", indices)
+    y, weight = put("y", np.ones(n, dtype)), put("sample_weight", np.full(n, 0.5))
+    for indptr in (full, full // (2 * d) * 2 * d):
+        rows = *data, put("rates", indptr), y, None if n % 2 else weight
+        for n_params in (d, d + 1):
+            params = put("params", np.full(n_params, 0.5))
+            gradient = put("gradient", np.full(n_params, 0.5))
+            kernel.add_gradient_csr(2, 0.0, *rows, d, params, gradient)
+
+
 def call_quadratic(kernel, n, at_end):
     """Call the function that reads moments."""
 
@@ -132,6 +150,10 @@ def main():
                     for k, rows in enumerate(layouts(X, y, at_end)):
                         odd = case + k
                         call_all(kernel, *rows, odd % 2, odd % 3 == 0, at_end)
+                    types = np.int32, np.int64
+                    call_sparse(
+                        kernel, n, d, dtype, (types[n % 2], types[d % 2]), at_end
+                    )
         for n in WIDTHS:
             for at_end in (False, True):
                 call_quadratic(kernel, n, at_end)

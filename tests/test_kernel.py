@@ -74,6 +74,7 @@ INSTANCES = [
 ]
 FUNCTIONS = [
     "add_gradient",
+    "add_gradient_csr",
     "add_moments",
     "descend",
     "descend_quadratic",

@@ -160,23 +160,6 @@ def test_a_bad_value_of_a_row_without_weight_is_still_an_error():
         gdfast.train(changed(X, (3, 1), np.nan), Y, sample_weight=[1, 1, 1, 0, 1])
 
 
-@pytest.mark.parametrize("format_", ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"])
-@pytest.mark.parametrize("call", TAKE_X.values(), ids=TAKE_X)
-def test_sparse_X(call, format_):
-    sparse = pytest.importorskip("scipy.sparse")
-    with raises(TypeError, "X is a sparse matrix"):
-        call(sparse.csr_matrix(X).asformat(format_))
-
-
-def test_sparse_X_with_int64_indices():
-    sparse = pytest.importorskip("scipy.sparse")
-    matrix = sparse.csr_array(X)
-    matrix.indices = matrix.indices.astype(np.int64)
-    matrix.indptr = matrix.indptr.astype(np.int64)
-    with raises(TypeError, "sparse"):
-        gdfast.train(matrix, Y)
-
-
 def test_a_masked_array_without_masked_cells_is_an_array():
     assert_same_bits(gdfast.train(np.ma.array(X), np.ma.array(Y)), MODEL)
 

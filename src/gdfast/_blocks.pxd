@@ -223,21 +223,11 @@ cdef inline const double* load_column(
     return memory
 
 
-cdef inline void load_block(
+cdef inline void load_targets(
     const Data* data, Py_ssize_t start, Work* work
 ) noexcept nogil:
-    # Bring in the rows from `start` on: as many as a block holds.
-    cdef const char* X = data.X + start * data.x_step
+    # Bring in y and the weights of the rows of a block, with zeros up to whole lanes.
     cdef Py_ssize_t i
-    work.n_rows = min(work.max_rows, data.n_rows - start)
-    if in_place(data, start, work):
-        work.x = X
-        work.step = data.x_step // x_size(data)
-        work.single = data.x_single
-    elif data.x_single:
-        copy_rows(<const float*> X, data, start, work)
-    else:
-        copy_rows(<const double*> X, data, start, work)
     work.y = data.y + start * data.y_step
     work.y_single = data.y_single
     if work.n_rows % LANES != 0 or data.y_step != y_size(data):
@@ -258,3 +248,20 @@ cdef inline void load_block(
         work.weight = work.weight_memory
     else:
         work.weight = NULL
+
+
+cdef inline void load_block(
+    const Data* data, Py_ssize_t start, Work* work
+) noexcept nogil:
+    # Bring in the rows from `start` on: as many as a block holds.
+    cdef const char* X = data.X + start * data.x_step
+    work.n_rows = min(work.max_rows, data.n_rows - start)
+    if in_place(data, start, work):
+        work.x = X
+        work.step = data.x_step // x_size(data)
+        work.single = data.x_single
+    elif data.x_single:
+        copy_rows(<const float*> X, data, start, work)
+    else:
+        copy_rows(<const double*> X, data, start, work)
+    load_targets(data, start, work)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Floats = NDArray[np.float32] | NDArray[np.float64]
+_Ints = NDArray[np.int32] | NDArray[np.int64]
 
 def cpu_level() -> int: ...
 def add_gradient(
@@ -13,6 +14,18 @@ def add_gradient(
     y: _Floats,
     sample_weight: NDArray[np.float64] | None,
     columns: NDArray[np.float64] | None,
+    params: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+) -> tuple[float, float]: ...
+def add_gradient_csr(
+    kind: int,
+    param: float,
+    data: _Floats,
+    indices: _Ints,
+    indptr: _Ints,
+    y: _Floats,
+    sample_weight: NDArray[np.float64] | None,
+    n_features: int,
     params: NDArray[np.float64],
     gradient: NDArray[np.float64],
 ) -> tuple[float, float]: ...

@@ -33,8 +33,9 @@ from gdfast cimport _simd
 from gdfast._blocks cimport Data, Work, allocate, whole_lanes, x_value, y_value
 from gdfast._losses cimport N_LOSSES
 from gdfast._moments cimport add_moment_pass, end_moment
-from gdfast._passes cimport add_pass, end_gradient, weight_sum
+from gdfast._passes cimport add_pass, end_gradient, fold_lanes, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
+from gdfast._sparse cimport add_sparse_pass, allocate_rows, index_value, row_value
 from gdfast._updates cimport (
     GD, N_RULES, N_SCALARS, Rule, look_ahead, n_slots, next_point, take_step,
 )
@@ -72,6 +73,35 @@ cdef Data describe(
     if columns is not None:
         data.center = &columns[0, 0]
         data.scale = &columns[1, 0]
+    return data
+
+
+cdef Data describe_rows(
+    Py_ssize_t n_stored, const row_value[::1] indptr, const y_value[:] y,
+    const double[::1] sample_weight, Py_ssize_t n_features,
+) except *:
+    # The same for rows of a sparse matrix: all but where these are.
+    cdef Data data
+    cdef Py_ssize_t n = indptr.shape[0] - 1, i
+    if n <= 0 or n_features <= 0:
+        raise ValueError("X must have at least one row and one column")
+    if y.shape[0] != n:
+        raise ValueError("y must have one value for each row of X")
+    if sample_weight is not None and sample_weight.shape[0] != n:
+        raise ValueError("sample_weight must have one value for each row of X")
+    if indptr[0] < 0 or indptr[n] > n_stored:
+        raise ValueError("indptr must stay within data")
+    for i in range(n):
+        if indptr[i] > indptr[i + 1]:
+            raise ValueError("indptr must not fall")
+    data.y = <const char*> &y[0]
+    data.y_step = y.strides[0]
+    data.y_single = y_value is float
+    data.n_rows = n
+    data.n_features = n_features
+    data.sample_weight = NULL
+    if sample_weight is not None:
+        data.sample_weight = &sample_weight[0]
     return data
 
 
@@ -195,6 +225,102 @@ def add_gradient(
         )
         free(work.memory)
     return loss_sum, weight_sum(&data)
+
+
+def add_gradient_csr(
+    int kind, double param, const x_value[::1] data, const index_value[::1] indices,
+    const row_value[::1] indptr, const y_value[:] y, const double[::1] sample_weight,
+    Py_ssize_t n_features, const double[::1] params, double[::1] gradient,
+):
+    """Add the loss gradient of some rows of a sparse matrix to a running sum.
+
+    As `add_gradient`, for rows that store some of their values: those of row i are
+    ``data[indptr[i]:indptr[i + 1]]``, and their columns lie at the same places of
+    `indices`, in any order. Values of the same column add up.
+
+    Parameters
+    ----------
+    kind, param
+        The loss, as in `add_gradient`.
+    data : ndarray of float32 or float64, shape (n_stored,)
+        Values that are stored, contiguous.
+    indices : ndarray of int32 or int64, shape (n_stored,)
+        Their columns, contiguous.
+    indptr : ndarray of int32 or int64, shape (n_samples + 1,)
+        Where rows begin and, one further, end. It need not begin with 0 nor end with
+        n_stored: a part of it stands for a part of the rows.
+    y : ndarray of float32 or float64, shape (n_samples,)
+        Targets.
+    sample_weight : ndarray of float64, shape (n_samples,), or None
+        Non-negative weights; None weighs every row 1.
+    n_features : int
+        Number of columns.
+    params : ndarray of float64, shape (n_features,) or (n_features + 1,)
+        Where the gradient is taken: coefficients, then the intercept if it has one.
+    gradient : ndarray of float64, shape of `params`, changed
+        The running sum.
+
+    Returns
+    -------
+    loss_sum : float
+        Sum of s_i l(z_i, y_i).
+    weight_sum : float
+        Sum of s_i.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, `kind` is unknown, `indptr` falls or leaves `data`, or an
+        index is out of range. Values are not inspected.
+    MemoryError
+        If there is no scratch memory: up to 64 KiB.
+
+    Notes
+    -----
+    4 n_stored operations; `data` and `indices` are read from memory once. Releases the
+    GIL; may be called from several threads with different `gradient`.
+
+    Examples
+    --------
+    >>> g = np.zeros(3)
+    >>> data, indices = np.array([1.0, 3.0, 4.0]), np.array([0, 0, 1])
+    >>> indptr = np.array([0, 1, 3])
+    >>> add_gradient_csr(
+    ...     0, 0.0, data, indices, indptr, np.ones(2), None, 2, np.zeros(3), g
+    ... )
+    (2.0, 2.0)
+    >>> g
+    array([-8., -8., -4.])
+    """
+    cdef Data rows = describe_rows(
+        data.shape[0], indptr, y, sample_weight, n_features
+    )
+    cdef bint fit_intercept = has_intercept(params.shape[0], n_features)
+    cdef const x_value* values = NULL
+    cdef const index_value* columns = NULL
+    cdef Work work
+    cdef double b = params[n_features] if fit_intercept else 0.0, loss_sum
+    cdef bint in_range
+    known(kind)
+    check_gradient(gradient, params.shape[0])
+    if indices.shape[0] != data.shape[0]:
+        raise ValueError("indices must have one value for each of data")
+    if data.shape[0] > 0:
+        values, columns = &data[0], &indices[0]
+    if not allocate_rows(&work, rows.n_rows):
+        raise MemoryError()
+    with nogil:
+        in_range = add_sparse_pass(
+            kind, param, values, columns, &indptr[0], &rows, &work,
+            &params[0], b, &gradient[0],
+        )
+        loss_sum = fold_lanes(work.loss_sum)
+        if fit_intercept:
+            gradient[n_features] += fold_lanes(work.slope_sum)
+        free(work.memory)
+    if not in_range:
+        raise ValueError("indices must be from 0 to n_features - 1")
+    return loss_sum, weight_sum(&rows)
 
 
 def add_moments(

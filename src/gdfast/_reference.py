@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Doubles = NDArray[np.float64]
+Ints = NDArray[np.int32] | NDArray[np.int64]
 
 
 def squared_error(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
@@ -145,6 +146,47 @@ def add_gradient(
     loss, slope = LOSSES[kind](z, y.astype(np.float64), param)
     slope *= weight
     gradient[:d] += X.T @ slope
+    gradient[d:] += slope.sum()
+    return float(loss @ weight), float(weight.sum())
+
+
+def add_gradient_csr(
+    kind: int,
+    param: float,
+    data: Floats,
+    indices: Ints,
+    indptr: Ints,
+    y: Floats,
+    sample_weight: Doubles | None,
+    n_features: int,
+    params: Doubles,
+    gradient: Doubles,
+) -> tuple[float, float]:
+    """Add the loss gradient of some rows of a sparse matrix to a running sum.
+
+    See ``gdfast._kernel.add_gradient_csr``.
+    """
+    n, d = len(indptr) - 1, n_features
+    check_rows(n, d, y, sample_weight)
+    if indptr[0] < 0 or indptr[-1] > len(data):
+        raise ValueError("indptr must stay within data")
+    if (np.diff(indptr) < 0).any():
+        raise ValueError("indptr must not fall")
+    check_model(kind, d, params)
+    if gradient.shape != params.shape:
+        raise ValueError("gradient must have the shape of params")
+    if len(indices) != len(data):
+        raise ValueError("indices must have one value for each of data")
+    stored = slice(indptr[0], indptr[-1])
+    column, value = indices[stored], data[stored].astype(np.float64)
+    if ((column < 0) | (column >= d)).any():
+        raise ValueError("indices must be from 0 to n_features - 1")
+    row = np.repeat(np.arange(n), np.diff(indptr))
+    weight = np.ones(n) if sample_weight is None else sample_weight
+    z = np.bincount(row, value * params[column], n) + params[d:].sum()
+    loss, slope = LOSSES[kind](z, y.astype(np.float64), param)
+    slope *= weight
+    gradient[:d] += np.bincount(column, slope[row] * value, d)
     gradient[d:] += slope.sum()
     return float(loss @ weight), float(weight.sum())
 
@@ -515,14 +557,24 @@ def check_shapes(
     params: Doubles,
 ) -> None:
     """Raise the errors of the kernel, in its words and in its order."""
-    if n == 0 or d == 0:
+    check_rows(n, d, y, sample_weight)
+    if columns is not None and columns.shape != (2, d):
+        raise ValueError("columns must have shape (2, n_features)")
+    check_model(kind, d, params)
+
+
+def check_rows(n: int, d: int, y: Floats, sample_weight: Doubles | None) -> None:
+    """Raise the errors about the number of rows."""
+    if n <= 0 or d <= 0:
         raise ValueError("X must have at least one row and one column")
     if len(y) != n:
         raise ValueError("y must have one value for each row of X")
     if sample_weight is not None and len(sample_weight) != n:
         raise ValueError("sample_weight must have one value for each row of X")
-    if columns is not None and columns.shape != (2, d):
-        raise ValueError("columns must have shape (2, n_features)")
+
+
+def check_model(kind: int, d: int, params: Doubles) -> None:
+    """Raise the errors about the parameters and the loss."""
     if len(params) not in (d, d + 1):
         raise ValueError(
             "params must have n_features values, or one more for the intercept"

@@ -9,4 +9,5 @@ from numpy.typing import NDArray
 
 Doubles: TypeAlias = NDArray[np.float64]
 Floats: TypeAlias = NDArray[Any]  # float32 or float64
+Ints: TypeAlias = NDArray[Any]  # int32 or int64
 Flags: TypeAlias = NDArray[np.bool_]

@@ -8,24 +8,27 @@ finds where it is.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gdfast._typing import Floats
+from gdfast import _frames
+from gdfast._typing import Doubles, Floats, Ints
+from gdfast.csr import CSR, Matrix
 
 SAFE_EXPONENT = 300  # of 2: weights up to here can be summed and multiplied
 SEARCH_ROWS = 1 << 16  # looked through at a time for a value that is not finite
 
 
-def check_X(X: object, name: str = "X") -> tuple[Floats, tuple[str, ...] | None]:
+def check_X(X: Any, name: str = "X") -> tuple[Matrix, tuple[str, ...] | None]:
     """Return the features as a matrix that the kernel reads, and their names.
 
     Parameters
     ----------
-    X : array-like, shape (n_samples, n_features) or (n_samples,)
+    X : array-like, sparse matrix or data frame, of shape (n_samples, n_features)
         Numbers; one dimension is taken as one feature. Data frames, and all else that
         has ``columns`` of strings, give the names.
     name : str
@@ -33,19 +36,25 @@ def check_X(X: object, name: str = "X") -> tuple[Floats, tuple[str, ...] | None]
 
     Returns
     -------
-    matrix : ndarray of float32 or float64, shape (n_samples, n_features)
+    matrix : ndarray of float32 or float64, shape (n_samples, n_features), or CSR
         `X` itself where the values of a row are contiguous, aligned and in native
         byte order, else a copy in C order; what is neither is converted to float64.
+        A sparse matrix is not copied either, if it has compressed rows.
     feature_names : tuple of str or None
         Names of the columns if `X` has them.
 
     Raises
     ------
     TypeError
-        If `X` is sparse or holds text, dates, complex numbers or other objects.
+        If `X` holds text, dates, complex numbers or other objects.
     ValueError
-        If it is empty, ragged, has missing values or too many dimensions.
+        If it is empty, ragged, has missing values or too many dimensions, or if indices
+        of a sparse matrix point outside of it.
     """
+    if (frame := _frames.sparse_frame(X)) is not None:
+        return _sparse(frame, name), _names(X)
+    if hasattr(X, "tocsr"):
+        return _sparse(X, name), None
     if type(X) is np.ndarray:
         array, names = X, None
     else:
@@ -138,6 +147,67 @@ def check_sample_weight(
         # Only their ratios count, and a power of two leaves those as they are.
         weights = np.ldexp(weights, -exponent)
     return weights
+
+
+def check_class_weight(
+    class_weight: object, y: Floats, sample_weight: Doubles | None
+) -> Doubles | None:
+    """Return weights of the rows with those of their classes, 0 and 1, in them.
+
+    Parameters
+    ----------
+    class_weight : dict of class to number, "balanced" or None
+        Factors of the weights of a class; 1 for one that a dict has not. "balanced" is
+        the sum of all weights over twice that of the class.
+    y : ndarray of float32 or float64, shape (n_samples,)
+        Targets.
+    sample_weight : ndarray of float64, shape (n_samples,), or None
+        Weights of the rows.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_samples,), or None
+        The products; `sample_weight` if there is nothing to multiply by.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `class_weight` is something else, leaves no weight, or y has other values
+        than 0 and 1.
+    """
+    if class_weight is None:
+        return sample_weight
+    ones = y == 1
+    if not (ones | (y == 0)).all():
+        raise ValueError("class_weight needs labels: values of y that are 0 or 1")
+    weights = np.ones(len(y)) if sample_weight is None else sample_weight
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        counts = np.array([weights[~ones].sum(), weights[ones].sum()])
+        present = max(1, np.count_nonzero([(~ones).any(), ones.any()]))
+        factors = np.divide(
+            counts.sum(), present * counts, out=np.zeros(2), where=counts > 0
+        )
+    elif isinstance(class_weight, Mapping):
+        if unknown := [label for label in class_weight if label not in (0, 1)]:
+            raise ValueError(
+                f"class_weight has the class {unknown[0]!r}; there are 0 and 1"
+            )
+        factors = np.array(
+            [
+                check_number(class_weight.get(label, 1.0), "class_weight", low=0)
+                for label in (0, 1)
+            ]
+        )
+    else:
+        raise ValueError(
+            'class_weight must be "balanced", a dict of class to weight or None, '
+            f"got {class_weight!r}"
+        )
+    with np.errstate(over="ignore"):
+        weights = weights * np.where(ones, factors[1], factors[0])
+    if not weights.any() or weights.max() == np.inf:
+        raise ValueError("class_weight must leave rows with a weight, and a finite one")
+    return check_sample_weight(weights, len(y))
 
 
 def check_coef(
@@ -280,12 +350,12 @@ def check_bool(value: object, name: str) -> bool:
     return bool(value)
 
 
-def raise_nonfinite(**arrays: Floats) -> None:
+def raise_nonfinite(**arrays: Matrix) -> None:
     """Raise if an array holds NaN or infinity, and say where.
 
     Parameters
     ----------
-    **arrays : ndarray
+    **arrays : ndarray or CSR
         The arrays by their names in the message.
 
     Raises
@@ -294,6 +364,9 @@ def raise_nonfinite(**arrays: Floats) -> None:
         Naming the array, the place and the value of the first one.
     """
     for name, array in arrays.items():
+        if isinstance(array, CSR):
+            _raise_nonfinite_stored(name, array)
+            continue
         for start in range(0, len(array), SEARCH_ROWS):
             rows = array[start : start + SEARCH_ROWS]
             finite = np.isfinite(rows)
@@ -301,20 +374,112 @@ def raise_nonfinite(**arrays: Floats) -> None:
                 place = np.argwhere(~finite)[0]
                 value = rows[tuple(place)]
                 place[0] += start
-                at = ", ".join(map(str, place))
-                what = (
-                    "a missing value (NaN)"
-                    if np.isnan(value)
-                    else f"an infinite value ({value})"
-                )
-                raise ValueError(
-                    f"{name} has {what} at [{at}]; drop or fill such rows first"
-                )
+                raise _nonfinite(name, value, place)
+
+
+def _raise_nonfinite_stored(name: str, X: CSR) -> None:
+    """Raise if sparse rows store NaN or infinity."""
+    finite = np.isfinite(X.values)
+    if not finite.all():
+        k = int(X.indptr[0]) + int(np.argmin(finite))
+        row = int(np.searchsorted(X.indptr, k, side="right")) - 1
+        raise _nonfinite(name, X.data[k], [row, X.indices[k]])
+
+
+def _nonfinite(name: str, value: np.floating[Any], place: Iterable[int]) -> ValueError:
+    """Return an error about a value that is not finite."""
+    at = ", ".join(map(str, place))
+    what = (
+        "a missing value (NaN)" if np.isnan(value) else f"an infinite value ({value})"
+    )
+    return ValueError(f"{name} has {what} at [{at}]; drop or fill such rows first")
+
+
+def _sparse(X: Any, name: str) -> CSR:
+    """Return the rows of a sparse matrix, its indices checked.
+
+    What other formats hold is checked as well: a conversion to rows would write to
+    wherever an index points.
+    """
+    shape, form = X.shape, getattr(X, "format", None)
+    if len(shape) != 2:
+        raise ValueError(
+            f"{name} must have two dimensions (n_samples, n_features), "
+            f"got shape {shape}"
+        )
+    if 0 in shape:
+        raise ValueError(
+            f"{name} must have at least one row and one column, got shape {shape}"
+        )
+    if form == "csc":
+        _check_indices(X.indices, X.indptr, len(X.data), shape[1], shape[0], name)
+    elif form == "bsr":
+        n_rows, n_columns = (n // k for n, k in zip(shape, X.blocksize, strict=True))
+        _check_indices(X.indices, X.indptr, len(X.data), n_rows, n_columns, name)
+    elif form == "coo":
+        _check_range(X.row, shape[0], "row", name)
+    if form != "csr":
+        try:
+            X = X.tocsr()
+        except ValueError as error:
+            raise ValueError(
+                f"{name} is a sparse matrix without rows: {error}"
+            ) from error
+    n_rows, n_features = shape
+    data = _floats(_array(X.data, name), name)
+    indices, indptr = (_integers(array, name) for array in (X.indices, X.indptr))
+    _check_indices(indices, indptr, len(data), n_rows, n_features, name)
+    return CSR(np.ascontiguousarray(data), indices, indptr, n_features)
+
+
+def _integers(array: NDArray[Any], name: str) -> Ints:
+    """Return indices of a sparse matrix as the kernel reads them."""
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} is a sparse matrix with indices of type {array.dtype} and shape "
+            f"{array.shape}; it must have one line of whole numbers"
+        )
+    fits = array.dtype in (np.int32, np.int64) and array.dtype.isnative
+    return np.require(array, None if fits else np.int64, ["C", "A"])
+
+
+def _check_indices(
+    indices: Ints, indptr: Ints, n_stored: int, n_lines: int, limit: int, name: str
+) -> None:
+    """Raise if compressed lines, rows or columns, point outside of their matrix."""
+    if len(indices) != n_stored:
+        raise ValueError(
+            f"{name} is a sparse matrix of {n_stored} values and {len(indices)} indices"
+        )
+    if len(indptr) != n_lines + 1:
+        raise ValueError(
+            f"{name} is a sparse matrix whose indptr has {len(indptr)} values; "
+            f"it needs {n_lines + 1}"
+        )
+    falls = indptr[1:] < indptr[:-1]
+    if indptr[0] != 0 or indptr[-1] > n_stored or falls.any():
+        raise ValueError(
+            f"{name} is a sparse matrix whose indptr does not rise from 0 to at most "
+            f"{n_stored}, the number of its values"
+        )
+    _check_range(indices[: indptr[-1]], limit, "index", name)
+
+
+def _check_range(numbers: Ints, limit: int, what: str, name: str) -> None:
+    """Raise if indices of a sparse matrix are not from 0 to below a limit."""
+    if numbers.size and not (numbers.min() >= 0 and numbers.max() < limit):
+        wrong = numbers[(numbers < 0) | (numbers >= limit)][0]
+        raise ValueError(
+            f"{name} is a sparse matrix with {what} {wrong}; "
+            f"it must be from 0 to {limit - 1}"
+        )
 
 
 def _names(X: object) -> tuple[str, ...] | None:
     """Return the column names of a frame, or the name of a series, if strings."""
-    if hasattr(X, "columns"):
+    if hasattr(X, "column_names"):  # a table of pyarrow
+        names = tuple(X.column_names)
+    elif hasattr(X, "columns"):
         names = tuple(X.columns)
     elif isinstance(name := getattr(X, "name", None), str) and name:
         names = (name,)
@@ -326,9 +491,12 @@ def _names(X: object) -> tuple[str, ...] | None:
 def _array(values: object, name: str) -> NDArray[Any]:
     """Return `values` as an array, not looking at its type yet."""
     if hasattr(values, "tocsr"):
-        raise TypeError(
-            f"{name} is a sparse matrix, which is not supported; pass {name}.toarray()"
-        )
+        raise TypeError(f"{name} is a sparse matrix; pass an array of its values")
+    if (columns := _frames.columns(values, name)) is not None:
+        arrays = [_floats(array, label) for label, array in columns]
+        if not arrays:
+            return np.empty((0, 0))
+        return np.column_stack(arrays) if hasattr(values, "columns") else arrays[0]
     parts = values if isinstance(values, (list, tuple)) else [values]
     if any(np.ma.is_masked(part) for part in parts):
         raise ValueError(f"{name} has missing values (masked cells)")

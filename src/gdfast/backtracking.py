@@ -115,7 +115,7 @@ class Backtracking:
     def values_per_step(self) -> int:
         """Values that a step reads at least."""
         X = self.summation.examples.X
-        return X.size + len(X)
+        return int(X.size) + len(X)
 
     def take_steps(
         self, params: Doubles, steps: range, keep_path: bool, end: bool

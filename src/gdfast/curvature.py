@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from gdfast._typing import Doubles
+from gdfast.csr import CSR
 from gdfast.losses import HalfSquaredError
 from gdfast.sums import CHUNK_VALUES, Examples, Summation
 
@@ -44,10 +45,11 @@ def largest_eigenvalue(
     -----
     Rounded up to 32 bits. Exact but for that where M or its twin in the space of the
     rows, whichever is smaller, has at most 512 rows: it is added up at
-    n p min(n, p) operations for p parameters. Beyond, that costs more than 40 Lanczos
-    steps of one pass each from a fixed random start; their result is never too large,
-    and is below half of the true value, where a rate of 1 / eigenvalue would stop being
-    stable, with a probability of less than 1.65 sqrt(p) exp(-55) [1]_.
+    n p min(n, p) operations for p parameters. Beyond, and for sparse rows, that costs
+    more than 40 Lanczos steps of one pass each from a fixed random start; their result
+    is exact up to p = 40. It is never too large, and is below half of the true value,
+    where a rate of 1 / eigenvalue would stop being stable, with a probability of less
+    than 1.65 sqrt(p) exp(-55) [1]_.
 
     References
     ----------
@@ -57,11 +59,33 @@ def largest_eigenvalue(
     """
     n_samples = len(summation.examples.X)
     if second_moment is None:
-        if min(n_samples, n_params) > MAX_EXACT:
+        sparse = isinstance(summation.examples.X, CSR)
+        if sparse or min(n_samples, n_params) > MAX_EXACT:
             with np.errstate(over="ignore", invalid="ignore"):
                 return _rounded_up(_lanczos(summation, n_params))
         second_moment = _smaller_moment(summation, n_params)
     return _rounded_up(max(_largest_eigenvalue(second_moment), 0.0))
+
+
+def operations(examples: Examples, n_params: int) -> int:
+    """Return about how many operations `largest_eigenvalue` takes.
+
+    Parameters
+    ----------
+    examples : Examples
+        The rows.
+    n_params : int
+        Number of parameters.
+
+    Returns
+    -------
+    int
+        Multiplications and additions.
+    """
+    n_samples = len(examples.X)
+    if isinstance(examples.X, CSR):
+        return 4 * (examples.X.size + n_samples) * min(LANCZOS_STEPS, n_params)
+    return n_samples * n_params * min(n_samples, n_params)
 
 
 def needs_moments(n_samples: int, n_params: int) -> bool:

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from gdfast._typing import Doubles, Floats
+from gdfast.csr import CSR
 from gdfast.descent import Descent
 from gdfast.fit import Fit
 from gdfast.stopping import Monitor, Reason
@@ -173,21 +175,43 @@ def _unevenness(examples: Examples, fit_intercept: bool) -> float:
     if examples.columns is not None:
         return 1.0
     X = examples.X
-    every_row, every_column = (max(1, n // SAMPLE) for n in X.shape)
-    sample = X[::every_row, ::every_column].astype(np.float64)
-    unit = np.abs(sample).max(axis=0)
-    if not unit.all():  # columns of zeros have no say
-        sample, unit = sample[:, unit > 0], unit[unit > 0]
-    sample /= unit  # squares of what is left neither overflow nor vanish
-    share = np.full(len(sample), 1 / len(sample))
-    square = share @ (sample * sample)
-    variance = square - (share @ sample) ** 2 if fit_intercept else square
+    unit, mean, square = _sparse_means(X) if isinstance(X, CSR) else _means(X)
+    variance = square - mean**2 if fit_intercept else square
     spread = (unit * np.sqrt(variance.clip(0)))[variance > 1e-12 * square]
     sizes = [*(unit * np.sqrt(square)).tolist(), *[1.0] * fit_intercept]
     spreads = [*spread.tolist(), *[1.0] * fit_intercept]
     if not spreads:
         return 1.0
     return float(np.float64(max(sizes)) / min(spreads))
+
+
+def _means(X: Floats) -> tuple[Doubles, Doubles, Doubles]:
+    """Return the largest size in some columns, and in units of it two means of each.
+
+    They are those of the values and of their squares. Columns of zeros are left out.
+    """
+    every_row, every_column = (max(1, n // SAMPLE) for n in X.shape)
+    sample = X[::every_row, ::every_column].astype(np.float64)
+    unit = np.abs(sample).max(axis=0)
+    if not unit.all():
+        sample, unit = sample[:, unit > 0], unit[unit > 0]
+    sample /= unit  # squares of what is left neither overflow nor vanish
+    share = np.full(len(sample), 1 / len(sample))
+    return unit, share @ sample, share @ (sample * sample)
+
+
+def _sparse_means(X: CSR) -> tuple[Doubles, Doubles, Doubles]:
+    """Return the same for sparse rows: some rows, and all columns that they store."""
+    sample = X.sample(SAMPLE * SAMPLE).merged()
+    stored = sample.values != 0
+    value = sample.values[stored].astype(np.float64)
+    used, column = np.unique(sample.columns[stored], return_inverse=True)
+    unit = np.zeros(len(used))
+    np.maximum.at(unit, column, np.abs(value))
+    value /= unit[column]
+    mean = np.bincount(column, value, len(used)) / len(sample)
+    square = np.bincount(column, value * value, len(used)) / len(sample)
+    return unit, mean, square
 
 
 def _factor(value: float) -> str:

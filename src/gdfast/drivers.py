@@ -12,6 +12,7 @@ import numpy as np
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles
+from gdfast.csr import CSR
 from gdfast.losses import Loss
 from gdfast.optimizers import Optimizer
 from gdfast.penalties import Penalty
@@ -156,7 +157,7 @@ class Passes:
     def values_per_step(self) -> int:
         """Values that a step reads."""
         X = self.summation.examples.X
-        return X.size + len(X)
+        return int(X.size + len(X))
 
     def take_steps(
         self, params: Doubles, steps: range, keep_path: bool, end: bool
@@ -185,7 +186,8 @@ class Passes:
         loss, examples = self.summation.loss, self.summation.examples
         trace, path = outputs(params, len(steps), keep_path, end)
         rates, step = self.updater.rates(steps), self.updater.step
-        if examples.X.size <= CHUNK_VALUES:
+        # Sparse rows are rarely so few that Python takes longer than they do.
+        if not isinstance(examples.X, CSR) and examples.X.size <= CHUNK_VALUES:
             kernel.descend(
                 loss.kind, loss.param, *examples, params, rates, trace, path, step
             )
@@ -402,6 +404,7 @@ def choose(
     n_samples, n_features = summation.examples.X.shape
     if (
         loss.quadratic
+        and not isinstance(summation.examples.X, CSR)  # whose moments are dense
         and moment_room(summation.examples) > 0
         and saving(n_samples, n_features, max_iter, moments_needed) > WORTH_IT
     ):

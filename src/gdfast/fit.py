@@ -15,6 +15,7 @@ from gdfast._files import atomic_write
 from gdfast._typing import Doubles
 from gdfast._validation import check_X, raise_nonfinite
 from gdfast._version import __version__
+from gdfast.csr import CSR
 from gdfast.history import History
 
 FORMAT = 1  # of saved and pickled fits; one more when old ones would be misread
@@ -125,7 +126,7 @@ class Fit:
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
+        X : array-like, CSR matrix or data frame, shape (n_samples, n_features)
             Features, in the order of the training data. One dimension, or a single
             number, is taken as values of the only feature of a model that has one.
 
@@ -160,10 +161,14 @@ class Fit:
                 f"on {_listed(self.feature_names)}, in this order"
             )
         prediction = np.empty(n_samples)
-        rows = max(1, PREDICT_VALUES // n_features)
-        for start in range(0, n_samples, rows):
-            part = slice(start, start + rows)
-            np.matmul(matrix[part], self.coef, out=prediction[part])
+        if isinstance(matrix, CSR):
+            for part in matrix.chunks(PREDICT_VALUES):
+                prediction[part] = matrix[part].dot(self.coef)
+        else:
+            rows = max(1, PREDICT_VALUES // n_features)
+            for start in range(0, n_samples, rows):
+                part = slice(start, start + rows)
+                np.matmul(matrix[part], self.coef, out=prediction[part])
         prediction += self.intercept
         if not np.isfinite(prediction).all():
             raise_nonfinite(X=matrix)

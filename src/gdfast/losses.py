@@ -57,6 +57,11 @@ class Loss:
     domain: ClassVar[Domain] = Domain.REAL
 
     @property
+    def has_labels(self) -> bool:
+        """Whether targets may be the labels 0 and 1 of two classes."""
+        return self.domain in (Domain.PROBABILITY, Domain.BINARY)
+
+    @property
     def params(self) -> dict[str, float]:
         """The parameter by its name; empty if there is none."""
         return dict(vars(self))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdfast._validation import check_X, check_y, raise_nonfinite
+from gdfast.csr import CSR
 from gdfast.fit import Fit
 
 if TYPE_CHECKING:
@@ -166,7 +167,8 @@ def fitted_line(
             f"a fitted line needs a model of one feature, fit has {len(fit.coef)}"
         )
     predicted = fit.predict(X)
-    x = check_X(X)[0][:, 0]
+    rows, _ = check_X(X)
+    x = rows.dot(np.ones(1)) if isinstance(rows, CSR) else rows[:, 0]
     target = check_y(y, len(x))
     raise_nonfinite(y=target)  # and X in predict
     if ax is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from gdfast._backend import kernel
-from gdfast._typing import Doubles, Floats
+from gdfast._typing import Doubles, Floats, Ints
+from gdfast.csr import CSR
 from gdfast.losses import HalfSquaredError
 from gdfast.sums import Examples, Summation
 from gdfast.threads import Team
@@ -43,7 +46,10 @@ def column_scales(examples: Examples, center: bool, team: Team) -> Doubles:
     """
     parts = examples.parts()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        low, high = _range(parts, team)
+        if isinstance(examples.X, CSR):
+            low, high, rest = _sparse_range(examples, team)
+        else:
+            low, high = _range(parts, team)
         origin = low / 2 + high / 2
         if not center:
             origin[:] = 0.0
@@ -52,7 +58,11 @@ def column_scales(examples: Examples, center: bool, team: Team) -> Doubles:
         columns = np.array([origin, 1 / unit])
         if center:
             columns[0] += unit * _mean(examples._replace(columns=columns), team)
-        deviation = unit * np.sqrt(_mean_square(parts, columns, team))
+        if isinstance(examples.X, CSR):
+            square = _sparse_mean_square(examples, columns, rest, team)
+        else:
+            square = _mean_square(parts, columns, team)
+        deviation = unit * np.sqrt(square)
         # What differs by rounding alone would become a column of noise.
         size = np.maximum(np.abs(low), np.abs(high))
         constant = high - low <= 8 * np.finfo(float).eps * size
@@ -77,6 +87,70 @@ def _range(parts: list[Examples], team: Team) -> tuple[Doubles, Doubles]:
 
     lows, highs = zip(*team.map(find, parts), strict=True)
     return np.min(lows, axis=0), np.max(highs, axis=0)
+
+
+def _sparse_range(examples: Examples, team: Team) -> tuple[Doubles, Doubles, Doubles]:
+    """Return the same for sparse rows, and the weight of what a column stores not."""
+
+    def find(part: Examples) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+        n_features = part.X.shape[1]
+        low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+        count, weight_sum = np.zeros((2, n_features))
+        for column, value, weight in _stored(part):
+            np.minimum.at(low, column, value)
+            np.maximum.at(high, column, value)
+            count += np.bincount(column, minlength=n_features)
+            weight_sum += np.bincount(column, weight, n_features)
+        return low, high, count, weight_sum
+
+    found = zip(*team.map(find, examples.parts()), strict=True)
+    lows, highs, counts, weight_sums = map(np.array, found)
+    low, high = lows.min(axis=0), highs.max(axis=0)
+    weight = examples.sample_weight
+    n_rows = len(examples.X) if weight is None else np.count_nonzero(weight)
+    total = n_rows if weight is None else weight.sum()
+    # Rounding must not leave a little weight to a column that stores all.
+    zeros = counts.sum(axis=0) < n_rows
+    rest = np.where(zeros, np.maximum(total - weight_sums.sum(axis=0), 0.0), 0.0)
+    low[zeros] = np.minimum(low[zeros], 0.0)
+    high[zeros] = np.maximum(high[zeros], 0.0)
+    return low, high, rest
+
+
+def _sparse_mean_square(
+    examples: Examples, columns: Doubles, rest: Doubles, team: Team
+) -> Doubles:
+    """Return the same as `_mean_square` for sparse rows; the rest are zeros."""
+    center, factor = columns
+
+    def add(part: Examples) -> Doubles:
+        total = np.zeros(len(center))
+        for column, value, weight in _stored(part):
+            scaled = (value - center[column]) * factor[column]
+            total += np.bincount(column, weight * scaled * scaled, len(center))
+        return total
+
+    total: Doubles = sum(team.map(add, examples.parts()))  # type: ignore[assignment]
+    weight = examples.sample_weight
+    total += rest * (center * factor) ** 2
+    total /= len(examples.X) if weight is None else weight.sum()
+    return total
+
+
+def _stored(part: Examples) -> Iterator[tuple[Ints, Doubles, Doubles]]:
+    """Yield column, value and weight of all that sparse rows with weight store.
+
+    Every place comes once: a square is not that of parts of a value.
+    """
+    X, _, weight, _ = part
+    assert isinstance(X, CSR)
+    for rows in X.chunks(max(PIECE_VALUES, X.shape[1])):
+        piece = X[rows].merged()
+        weights = np.ones(len(piece)) if weight is None else weight[rows]
+        weights = weights[piece.row_numbers()]
+        some = weights > 0
+        values = piece.values[some].astype(np.float64)
+        yield piece.columns[some], values, weights[some]
 
 
 def _mean(examples: Examples, team: Team) -> Doubles:

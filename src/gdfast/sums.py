@@ -13,6 +13,7 @@ import numpy as np
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles, Floats
+from gdfast.csr import CSR, Matrix
 from gdfast.losses import Loss
 from gdfast.threads import Team
 
@@ -24,6 +25,9 @@ PIECE_VALUES = 1 << 17
 # Rows at least of a chunk with sums of its own, which are as long as a row: all such
 # sums together then take less than a hundredth of X.
 MIN_CHUNK_ROWS = 256
+# Values at least, for each feature, of such a chunk of sparse rows: the same to within
+# a few hundredths of X.
+MIN_CHUNK_STORED = 32
 # Bytes that the second moments may take, or a part of X if that is more.
 MOMENT_BYTES = 1 << 22
 MOMENT_PART = 1 / 200
@@ -35,7 +39,7 @@ class Examples(NamedTuple):
 
     Parameters
     ----------
-    X : ndarray of float32 or float64, shape (n_samples, n_features)
+    X : ndarray of float32 or float64, shape (n_samples, n_features), or CSR
         Features; the values of a row are contiguous.
     y : ndarray of float32 or float64, shape (n_samples,)
         Targets.
@@ -45,7 +49,7 @@ class Examples(NamedTuple):
         Centres and factors: what is summed over is ``(X - columns[0]) * columns[1]``.
     """
 
-    X: Floats
+    X: Matrix
     y: Floats
     sample_weight: Doubles | None = None
     columns: Doubles | None = None
@@ -63,17 +67,14 @@ class Examples(NamedTuple):
         examples : Examples
             Views of some rows.
         """
-        X, y, weight, columns = self
+        X = self.X
         if rows is None:
             rows = max(1, PIECE_VALUES // X.shape[1])
         if len(X) <= rows:
             yield self
             return
         for start in range(0, len(X), rows):
-            part = slice(start, start + rows)
-            yield Examples(
-                X[part], y[part], None if weight is None else weight[part], columns
-            )
+            yield self._rows(slice(start, start + rows))
 
     def parts(self) -> list[Examples]:
         """Return the chunks that are summed each by itself, for threads to share.
@@ -82,12 +83,21 @@ class Examples(NamedTuple):
         -------
         list of Examples
             All rows where they have up to `CHUNK_VALUES` values; the cut depends on the
-            shape of X alone.
+            shape of X alone, or on where sparse rows begin.
         """
+        if isinstance(self.X, CSR):
+            stored = max(CHUNK_VALUES, MIN_CHUNK_STORED * self.X.shape[1])
+            return [self._rows(part) for part in self.X.chunks(stored)]
         if self.X.size <= CHUNK_VALUES:
             return [self]
         rows = max(MIN_CHUNK_ROWS, CHUNK_VALUES // self.X.shape[1])
         return list(self.chunks(rows))
+
+    def _rows(self, part: slice) -> Examples:
+        """Return views of some rows."""
+        X, y, weight, columns = self
+        weight = None if weight is None else weight[part]
+        return Examples(X[part], y[part], weight, columns)
 
     def features(self) -> Floats:
         """Return the features as they are summed over.
@@ -97,9 +107,10 @@ class Examples(NamedTuple):
         ndarray of float32 or float64, shape (n_samples, n_features)
             X itself where there are no `columns`, else a float64 copy.
         """
+        X: Floats = self.X
         if self.columns is None:
-            return self.X
-        features: Doubles = (self.X - self.columns[0]) * self.columns[1]
+            return X
+        features: Doubles = (X - self.columns[0]) * self.columns[1]
         return features
 
 
@@ -177,6 +188,8 @@ class Summation:
         kind, param = self.loss.kind, self.loss.param
 
         def add(chunk: Examples) -> GradientSum:
+            if isinstance(chunk.X, CSR):
+                return _add_sparse(self.loss, chunk, params)
             gradient = np.zeros(len(params))
             sums = kernel.add_gradient(kind, param, *chunk, params, gradient)
             return GradientSum(gradient, *sums)
@@ -232,6 +245,31 @@ class Summation:
             return add(parts[0])
         totals, moments = zip(*self.team.map(add, parts), strict=True)
         return MomentSum(_merged(totals), _added(moments))
+
+
+def _add_sparse(loss: Loss, chunk: Examples, params: Doubles) -> GradientSum:
+    """Add up a chunk of sparse rows.
+
+    Columns (x - c) f are never made, as they have no zeros. Their predictions are those
+    of x with coefficients f w and the intercept b - c . (f w); their gradient is f
+    times that of x less c times the sum of the slopes, which is the intercept's.
+    """
+    X, y, weight, columns = chunk
+    n_features = X.shape[1]
+    at = params
+    if columns is not None:
+        center, factor = columns
+        coef = factor * params[:n_features]
+        at = np.append(coef, params[n_features:].sum() - center @ coef)
+    gradient = np.zeros(len(at))
+    stored = X.data, X.indices, X.indptr
+    sums = kernel.add_gradient_csr(
+        loss.kind, loss.param, *stored, y, weight, n_features, at, gradient
+    )
+    if columns is not None:
+        gradient[:-1] -= center * gradient[-1]
+        gradient[:-1] *= factor
+    return GradientSum(gradient[: len(params)], *sums)
 
 
 def _merged(sums: Sequence[GradientSum]) -> GradientSum:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from gdfast._typing import Doubles
 from gdfast._validation import (
     check_bool,
+    check_class_weight,
     check_coef,
     check_int,
     check_number,
@@ -25,7 +26,7 @@ from gdfast._validation import (
     raise_nonfinite,
 )
 from gdfast.backtracking import Backtracking
-from gdfast.curvature import largest_eigenvalue, needs_moments
+from gdfast.curvature import largest_eigenvalue, needs_moments, operations
 from gdfast.descent import Descent, Driver, RowCallback, descend
 from gdfast.diagnosis import explain
 from gdfast.drivers import Moments, Updater, choose
@@ -181,6 +182,7 @@ def train(
     coef_init: ArrayLike | None = None,
     intercept_init: float | None = None,
     sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[int, float] | str | None = None,
     standardize: bool = False,
     history: str | bool = "loss",
     callback: Callable[[Iteration], Any] | None = None,
@@ -198,10 +200,11 @@ def train(
 
     Parameters
     ----------
-    X : array-like, shape (n_samples, n_features) or (n_samples,)
+    X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
         Features; one dimension is one feature. float32 and float64 arrays and memory
-        maps with contiguous rows are read in place, everything else is copied once.
-        Data frames give their column names to the fit.
+        maps with contiguous rows are read in place, and so are SciPy's CSR matrices;
+        everything else is copied once, and other sparse matrices become CSR. Data
+        frames give their column names to the fit.
     y : array-like, shape (n_samples,)
         Targets. They are quantities, but for some losses: from 0 to 1 for "log_loss", 0
         or more for "poisson", labels 0 or 1 for the hinge losses, "modified_huber" and
@@ -255,6 +258,10 @@ def train(
         Intercept to start from; None for 0.
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero. A weight of 2 counts as the row twice.
+    class_weight : dict of class to number, "balanced" or None
+        Factors of the weights of rows with y = 0 and with y = 1, for "log_loss" alone
+        and labels that are 0 or 1; a class that a dict has not keeps its weights.
+        "balanced" gives both classes half of the sum of all weights.
     standardize : bool
         Train on columns brought to mean 0 and standard deviation 1 (without intercept:
         to root mean square 1), as they are read and without a copy. Coefficients and
@@ -381,6 +388,10 @@ def train(
     """
     chosen = check_loss(loss)
     examples, feature_names = _examples(chosen, X, y, sample_weight)
+    if class_weight is not None and not chosen.has_labels:
+        raise ValueError(f"class_weight has no use for the loss {chosen.name!r}")
+    weight = check_class_weight(class_weight, examples.y, examples.sample_weight)
+    examples = examples._replace(sample_weight=weight)
     rule = check_optimizer(optimizer)
     penalised = check_penalty(penalty, alpha, l1_ratio)
     backtracks, schedule = _check_rate(learning_rate, rule, chosen)
@@ -456,7 +467,8 @@ def train(
             f"{culprits} has values too large for the loss {chosen.name!r}, which is "
             "not finite"
         )
-    small = examples.X.size + descent.n_iter * len(start) <= KEPT_VALUES
+    n_values = max(examples.X.size, len(examples.X))  # sparse rows may hold none
+    small = n_values + descent.n_iter * len(start) <= KEPT_VALUES
     judged = _copy(examples) if small else examples
     diverged = descent.reason is Reason.DIVERGED
     if curvature is None and isinstance(driver, Moments):
@@ -519,8 +531,8 @@ def loss(
 
     Parameters
     ----------
-    X : array-like, shape (n_samples, n_features) or (n_samples,)
-        Features.
+    X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
+        Features; one dimension is one feature.
     y : array-like, shape (n_samples,)
         Targets.
     coef : array-like, shape (n_features,), or a number if there is one feature
@@ -571,8 +583,8 @@ def gradient(
 
     Parameters
     ----------
-    X : array-like, shape (n_samples, n_features) or (n_samples,)
-        Features.
+    X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
+        Features; one dimension is one feature.
     y : array-like, shape (n_samples,)
         Targets.
     coef : array-like, shape (n_features,), or a number if there is one feature
@@ -763,9 +775,8 @@ def _safe_rate(curvature: float, examples: Examples) -> float:
 def _costs_little(examples: Examples, n_params: int, n_iter: int) -> bool:
     """Whether finding the largest stable rate is cheap beside the run."""
     n_samples = len(examples.X)
-    operations = n_samples * n_params * min(n_samples, n_params)
-    run = 4 * n_samples * n_params * n_iter
-    return operations <= max(FREE_OPERATIONS, run / 10)
+    run = 4 * (examples.X.size + n_samples * (n_params - examples.X.shape[1])) * n_iter
+    return operations(examples, n_params) <= max(FREE_OPERATIONS, float(run) / 10)
 
 
 def _row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallback:

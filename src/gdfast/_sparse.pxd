@@ -1,0 +1,118 @@
+# One pass over sparse rows: predictions, slopes as for any, and the gradient, while a
+# block of them is in the cache. Only slopes come in vectors, as what is read and
+# written besides lies anywhere.
+
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport calloc
+
+from gdfast._blocks cimport Data, Work, load_targets, whole_lanes, x_value
+from gdfast._passes cimport slope_rows
+from gdfast._simd cimport LANES
+
+ctypedef fused index_value:
+    int32_t
+    int64_t
+
+ctypedef fused row_value:
+    int32_t
+    int64_t
+
+cdef enum:
+    # Values of a block that stays in the second-level cache: it takes coefficients and
+    # gradient by turns, which with many features leave little of each other there. A
+    # row that has more is a block by itself.
+    BLOCK_STORED = 16384
+    MAX_SPARSE_ROWS = 2048
+
+
+cdef inline bint allocate_rows(Work* work, Py_ssize_t n_rows) noexcept nogil:
+    # One piece of memory for all that a pass needs; False when there is none.
+    cdef Py_ssize_t lanes = whole_lanes(min(n_rows, MAX_SPARSE_ROWS))
+    work.memory = <double*> calloc(2 * LANES + 4 * lanes, sizeof(double))
+    if work.memory == NULL:
+        return False
+    work.max_rows = MAX_SPARSE_ROWS
+    work.loss_sum = work.memory
+    work.slope_sum = work.loss_sum + LANES
+    work.z = work.slope_sum + LANES
+    work.slope = work.z + lanes
+    work.y_memory = work.slope + lanes
+    work.weight_memory = work.y_memory + lanes
+    return True
+
+
+cdef inline void choose_rows(
+    const row_value* row, Py_ssize_t rows_left, Work* work
+) noexcept nogil:
+    # Take as many rows as are full with BLOCK_STORED values, and one at least.
+    cdef Py_ssize_t most = min(work.max_rows, rows_left)
+    work.n_rows = 1
+    while work.n_rows < most and row[work.n_rows + 1] - row[0] <= BLOCK_STORED:
+        work.n_rows += 1
+
+
+cdef inline bint all_below(
+    const index_value* index, Py_ssize_t n, Py_ssize_t limit
+) noexcept nogil:
+    # Whether all indices are from 0 to limit - 1. Python has looked, but nobody knows
+    # what a callback or another thread has done to them since.
+    cdef Py_ssize_t k
+    cdef index_value low = 0, high = 0
+    for k in range(n):
+        low = min(low, index[k])
+        high = max(high, index[k])
+    return low >= 0 and high < limit
+
+
+cdef inline double predict(
+    const x_value* x, const index_value* index, Py_ssize_t n, const double* coef
+) noexcept nogil:
+    # x . coef of one row, in two sums as one would wait for itself.
+    cdef Py_ssize_t k = 0
+    cdef double even = 0.0, odd = 0.0
+    while k + 2 <= n:
+        even += coef[index[k]] * <double> x[k]
+        odd += coef[index[k + 1]] * <double> x[k + 1]
+        k += 2
+    if k < n:
+        even += coef[index[k]] * <double> x[k]
+    return even + odd
+
+
+cdef inline void scatter(
+    const x_value* x, const index_value* index, Py_ssize_t n,
+    double slope, double* gradient,
+) noexcept nogil:
+    # gradient += slope x of one row.
+    cdef Py_ssize_t k
+    for k in range(n):
+        gradient[index[k]] += slope * <double> x[k]
+
+
+cdef inline bint add_sparse_pass(
+    int kind, double param, const x_value* x, const index_value* index,
+    const row_value* row, const Data* data, Work* work, const double* coef, double b, double* gradient,
+) noexcept nogil:
+    # One pass over the rows: adds to gradient; False at an index out of range.
+    cdef Py_ssize_t start = 0, i, k
+    while start < data.n_rows:
+        choose_rows(row, data.n_rows - start, work)
+        k = row[0]
+        if not all_below(index + k, row[work.n_rows] - k, data.n_features):
+            return False
+        for i in range(work.n_rows):
+            k = row[i]
+            work.z[i] = predict(x + k, index + k, row[i + 1] - k, coef) + b
+        for i in range(work.n_rows, whole_lanes(work.n_rows)):
+            work.z[i] = 0.0  # weighs nothing, but inf would make NaN of it
+        load_targets(data, start, work)
+        if work.y_single:
+            slope_rows(kind, param, <const float*> work.y, work)
+        else:
+            slope_rows(kind, param, <const double*> work.y, work)
+        for i in range(work.n_rows):
+            k = row[i]
+            scatter(x + k, index + k, row[i + 1] - k, work.slope[i], gradient)
+        row += work.n_rows
+        start += work.n_rows
+    return True
