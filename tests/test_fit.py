@@ -87,6 +87,11 @@ def assert_same(found, expected):
             if np.isnan(one) and np.isnan(other):
                 continue
             assert np.float64(one).tobytes() == np.float64(other).tobytes(), field.name
+        elif isinstance(one, fit_module.State):
+            assert (one.optimizer, one.method) == (other.optimizer, other.method)
+            for part in ("params", "memory", "carried"):
+                values = getattr(one, part), getattr(other, part)
+                np.testing.assert_array_equal(*values, strict=True)
         else:
             assert one == other, field.name
 

@@ -51,14 +51,14 @@ class Origin(NamedTuple):
     ----------
     rate : float
         Learning rate to try next.
-    last_rate : float
-        That of the last step.
+    last_rate : float or None
+        That of the last step; None before the first one.
     seen : Smooth or None
         What is known of the parameters that the last step led to.
     """
 
     rate: float
-    last_rate: float
+    last_rate: float | None
     seen: Smooth | None
 
 
@@ -76,6 +76,8 @@ class Backtracking:
         Number of coefficients.
     l2 : float
         Factor of half of their squares in the penalty.
+    carried : ndarray of float64, shape (2,), or None
+        That of another driver, to go on as it would have.
 
     Attributes
     ----------
@@ -103,13 +105,27 @@ class Backtracking:
     method = "passes"
 
     def __init__(
-        self, summation: Summation, updater: Updater, n_features: int, l2: float
+        self,
+        summation: Summation,
+        updater: Updater,
+        n_features: int,
+        l2: float,
+        carried: Doubles | None = None,
     ) -> None:
         self.summation = summation
         self.updater = updater
-        self.origin = Origin(FIRST_RATE, FIRST_RATE, None)
+        self.origin = Origin(FIRST_RATE, None, None)
+        if carried is not None:
+            rate, last_rate = carried.tolist()
+            self.origin = Origin(rate, last_rate, None)
         self._n_features = n_features
         self._l2 = l2
+
+    @property
+    def carried(self) -> Doubles | None:
+        """The next rate and the last one; None before the first step."""
+        rate, last_rate, _ = self.origin
+        return None if last_rate is None else np.array([rate, last_rate])
 
     @property
     def values_per_step(self) -> int:
@@ -144,7 +160,7 @@ class Backtracking:
             holds, fitting = _judged(at, seen, rate)
             if holds:
                 params[:] = changed
-                if self.origin.seen is None:
+                if self.origin.last_rate is None:
                     following = fitting  # the first rate was a guess
                 else:
                     following = rate if trial else rate * GROWTH

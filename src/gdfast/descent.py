@@ -170,6 +170,7 @@ def descend(
     max_iter: int,
     monitor: Monitor,
     *,
+    done: int = 0,
     deadline: float = math.inf,
     keep_path: bool = False,
     on_row: RowCallback | None = None,
@@ -189,6 +190,8 @@ def descend(
         Largest number of updates.
     monitor : Monitor
         The stopping rules.
+    done : int
+        Updates that were made before, for the numbers of steps and rows.
     deadline : float
         Time, as `time.perf_counter` gives it, from which no more steps are made.
     keep_path : bool
@@ -223,7 +226,7 @@ def descend(
             place = Place.of(driver, n_iter, params)
             asks = on_row if n_iter % every == 0 else None
             point = driver.updater.look_ahead(params) if asks else params
-            steps = range(n_iter, n_iter + n_steps)
+            steps = range(done + n_iter, done + n_iter + n_steps)
             started = time.perf_counter()
             trace, positions = driver.take_steps(params, steps, keep_path, end)
             now = time.perf_counter()
@@ -231,7 +234,7 @@ def descend(
                 slices.learn(n_steps, now - started, deadline - now)
             stop = monitor.check(trace)
             seen = stop is None or stop.n_steps  # else the end shows this row
-            if asks and seen and asks(n_iter + 1, float(trace[0, 0]), point):
+            if asks and seen and asks(done + n_iter + 1, float(trace[0, 0]), point):
                 stop = Stop(0, Reason.CALLBACK)
             if stop is not None and stop.n_steps < n_steps:
                 # Back to the start of the slice and forward to where the rule held.
@@ -263,7 +266,7 @@ def descend(
         stop = Stop(0, Reason.DIVERGED)
     reason = Reason.MAX_ITER if stop is None else stop.reason
     if on_row and reason is not Reason.CALLBACK:
-        ended = on_row(n_iter + 1, loss, params)
+        ended = on_row(done + n_iter + 1, loss, params)
         if ended and reason is Reason.MAX_ITER:
             reason = Reason.CALLBACK
     return Descent(

@@ -13,6 +13,7 @@ import numpy as np
 from gdfast._backend import kernel
 from gdfast._typing import Doubles
 from gdfast.csr import CSR
+from gdfast.fit import State
 from gdfast.losses import Loss
 from gdfast.optimizers import Optimizer
 from gdfast.penalties import Penalty
@@ -44,11 +45,14 @@ class Origin(NamedTuple):
         Mean loss.
     gradient : ndarray of float64, shape (n_params,)
         Gradient of the mean loss, for centred columns.
+    is_start : bool
+        Whether they come from the pass that added up the moments.
     """
 
     params: Doubles
     loss: float
     gradient: Doubles
+    is_start: bool
 
 
 class Updater:
@@ -129,6 +133,22 @@ class Updater:
         assert self.schedule is not None
         return self.schedule.rates(steps.start, len(steps))
 
+    def last_rate(self, n_iter: int) -> float:
+        """Return the learning rate of the last step, or what was meant for the first.
+
+        Parameters
+        ----------
+        n_iter : int
+            Steps made.
+
+        Returns
+        -------
+        float
+            The rate.
+        """
+        assert self.schedule is not None
+        return float(self.schedule(max(n_iter, 1)))
+
 
 class Passes:
     """Reads the examples once a step.
@@ -148,6 +168,7 @@ class Passes:
 
     method = "passes"
     origin: Origin | None = None  # nothing is remembered from step to step
+    carried: Doubles | None = None  # nor is anything from run to run
 
     def __init__(self, summation: Summation, updater: Updater) -> None:
         self.summation = summation
@@ -223,6 +244,8 @@ class Moments:
         What is done with the gradient.
     params : ndarray of float64, shape (n_params,)
         Where the descent starts.
+    carried : ndarray of float64, shape (n_params + 1,), or None
+        That of another driver on the same data, to go on as it would have.
 
     Attributes
     ----------
@@ -242,7 +265,12 @@ class Moments:
     method = "moments"
 
     def __init__(
-        self, loss: Loss, summation: Summation, updater: Updater, params: Doubles
+        self,
+        loss: Loss,
+        summation: Summation,
+        updater: Updater,
+        params: Doubles,
+        carried: Doubles | None = None,
     ) -> None:
         self.updater = updater
         examples = summation.examples
@@ -253,8 +281,12 @@ class Moments:
             columns = np.array([self.center, np.ones(n_features)])
             examples = examples._replace(columns=columns)
         self._summation = Summation(loss, examples, summation.team)
+        if carried is not None:
+            params = carried[:-1]
         sums = self._summation.moments(self._centred(params))
-        self.origin: Origin | None = self._at(params, sums.totals)
+        self.origin: Origin | None = self._at(params, sums.totals, is_start=True)
+        if carried is not None and not carried[-1]:
+            self._renew(params)
         self._curvature = loss.max_curvature
         self._hessian = sums.moment / sums.totals.weight_sum
         self._hessian *= self._curvature
@@ -278,7 +310,7 @@ class Moments:
         done = 0
         while done < len(trace):
             assert self.origin is not None
-            origin, loss, gradient = self.origin
+            origin, loss, gradient, _ = self.origin
             done += kernel.descend_quadratic(
                 loss,
                 gradient,
@@ -295,9 +327,14 @@ class Moments:
                 point = params.copy()
                 if done < len(rates):
                     point = self.updater.look_ahead(params)
-                totals = self._summation.gradient(self._centred(point))
-                self.origin = self._at(point, totals)
+                self._renew(point)
         return trace, path
+
+    @property
+    def carried(self) -> Doubles:
+        """The origin's parameters, and whether it is the start; the rest is in X."""
+        assert self.origin is not None
+        return np.append(self.origin.params, float(self.origin.is_start))
 
     def second_moment(self) -> Doubles:
         """Return the mean of ``[x, 1] [x, 1]'`` of the columns as they are trained on.
@@ -322,11 +359,17 @@ class Moments:
             params[-1] += self.center @ params[:-1]
         return params
 
+    def _renew(self, params: Doubles) -> None:
+        """Make a point the origin, by another pass."""
+        totals = self._summation.gradient(self._centred(params))
+        self.origin = self._at(params, totals, is_start=False)
+
     @staticmethod
-    def _at(params: Doubles, totals: GradientSum) -> Origin:
+    def _at(params: Doubles, totals: GradientSum, is_start: bool) -> Origin:
         """Return an origin from the sums there."""
         gradient, loss_sum, weight_sum = totals
-        return Origin(params.copy(), loss_sum / weight_sum, gradient / weight_sum)
+        loss, gradient = loss_sum / weight_sum, gradient / weight_sum
+        return Origin(params.copy(), loss, gradient, is_start)
 
 
 def _near_mean(examples: Examples) -> Doubles:
@@ -377,6 +420,7 @@ def choose(
     params: Doubles,
     max_iter: int,
     moments_needed: bool,
+    before: State | None = None,
 ) -> Passes | Moments:
     """Return the driver that is likely to be the faster one.
 
@@ -394,6 +438,8 @@ def choose(
         Steps that are planned.
     moments_needed : bool
         Whether the moments are added up in any case, for the learning rate.
+    before : State or None
+        Where a run ended that is to be gone on with, in the same way.
 
     Returns
     -------
@@ -402,14 +448,19 @@ def choose(
         square overflows and `saving` says that it is worth it; else `Passes`.
     """
     n_samples, n_features = summation.examples.X.shape
+    if before is None:
+        saved = saving(n_samples, n_features, max_iter, moments_needed)
+        worth_it, carried = saved > WORTH_IT, None
+    else:
+        worth_it, carried = before.method == Moments.method, before.carried
     if (
-        loss.quadratic
+        worth_it
+        and loss.quadratic
         and not isinstance(summation.examples.X, CSR)  # whose moments are dense
         and moment_room(summation.examples) > 0
-        and saving(n_samples, n_features, max_iter, moments_needed) > WORTH_IT
     ):
         with np.errstate(over="ignore", invalid="ignore"):
-            moments = Moments(loss, summation, updater, params)
+            moments = Moments(loss, summation, updater, params, carried)
         if moments.is_finite:
             return moments
     return Passes(summation, updater)

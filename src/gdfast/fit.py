@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Real
 from typing import Any, Generic, TypeVar, cast
 
@@ -17,6 +17,7 @@ from gdfast._validation import check_X, raise_nonfinite
 from gdfast._version import __version__
 from gdfast.csr import CSR
 from gdfast.history import History
+from gdfast.optimizers import OPTIMIZERS, Optimizer
 
 FORMAT = 1  # of saved and pickled fits; one more when old ones would be misread
 MAGIC = b"gdfast fit, sha256 "
@@ -24,6 +25,31 @@ PREDICT_VALUES = 1 << 17  # of X in a piece: 1 MB, if it has to be widened to do
 SHOWN_COEFFICIENTS = 10
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where a run ended, so that another one can go on as if it had not.
+
+    Parameters
+    ----------
+    params : ndarray of float64, shape (n_params,)
+        Parameters of the columns trained on.
+    optimizer : Optimizer
+        The update rule.
+    memory : ndarray of float64
+        What it remembered.
+    method : str
+        How steps were made.
+    carried : ndarray of float64 or None
+        What that has to know besides.
+    """
+
+    params: Doubles
+    optimizer: Optimizer
+    memory: Doubles
+    method: str
+    carried: Doubles | None
 
 
 class Late(Generic[T]):
@@ -88,6 +114,8 @@ class Fit:
         How the steps were made: by "passes" over the data, one a step, or on their
         "moments", which one pass adds up and which are taken for squared errors where
         that is estimated to be faster (many rows and steps). The steps are the same.
+    state : State or None
+        What `train` needs to go on with this run.
 
     Notes
     -----
@@ -120,6 +148,7 @@ class Fit:
     loss_params: dict[str, float]
     standardized: bool
     method: str
+    state: State | None = field(default=None, repr=False)
 
     def predict(self, X: object) -> Doubles:
         """Return the raw predictions ``X @ coef + intercept``.
@@ -195,6 +224,16 @@ class Fit:
 
         state = self.__getstate__()
         arrays = {"coef": state.pop("coef")}
+        if self.state is not None:
+            ended = vars(state.pop("state")).copy()
+            rule = ended.pop("optimizer")
+            state["optimizer"] = {"name": rule.name, **asdict(rule)}
+            state["carries"] = ended["carried"] is not None
+            arrays |= {
+                f"state_{name}": value
+                for name, value in ended.items()
+                if isinstance(value, np.ndarray)
+            }
         if self.history is not None:
             arrays["history"] = state.pop("history").array
         payload = io.BytesIO()
@@ -309,6 +348,15 @@ def load(path: str | os.PathLike[str]) -> Fit:
         state["coef"] = archive["coef"]
         if state["feature_names"] is not None:
             state["feature_names"] = tuple(state["feature_names"])
+        if "optimizer" in state:
+            rule = state["optimizer"]
+            state["state"] = State(
+                archive["state_params"],
+                replace(OPTIMIZERS[rule.pop("name")], **rule),
+                archive["state_memory"],
+                state["method"],
+                archive["state_carried"] if state["carries"] else None,
+            )
         if "history" in archive:
             state["history"] = History(archive["history"], state["feature_names"])
     return Fit(**{each.name: state[each.name] for each in fields(Fit)})
@@ -331,6 +379,7 @@ def _check_written(state: dict[str, Any]) -> None:
             stacklevel=3,
         )
     state.setdefault("method", "passes")  # there was nothing else
+    state.setdefault("state", None)
     state.setdefault("loss_params", {})
 
 

@@ -67,6 +67,7 @@ class History:
         coef: Doubles | None = None,
         intercept: Doubles | None = None,
         feature_names: tuple[str, ...] | None = None,
+        done: int = 0,
     ) -> History:
         """Make a history of columns.
 
@@ -80,11 +81,13 @@ class History:
             Intercepts.
         feature_names : tuple of str or None
             Titles of the coefficients.
+        done : int
+            Iterations made before.
 
         Returns
         -------
         History
-            With iterations numbered from 1.
+            With iterations numbered from the one after these.
         """
         fields: list[Any] = [("iteration", np.int64)]
         if coef is not None:
@@ -93,7 +96,7 @@ class History:
             fields.append(("intercept", np.float64))
         fields.append(("loss", np.float64))
         array = np.empty(len(loss), dtype=fields)
-        array["iteration"] = np.arange(1, len(loss) + 1)
+        array["iteration"] = np.arange(done + 1, done + len(loss) + 1)
         array["loss"] = loss
         if coef is not None:
             array["coef"] = coef

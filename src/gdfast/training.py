@@ -30,7 +30,7 @@ from gdfast.curvature import largest_eigenvalue, needs_moments, operations
 from gdfast.descent import Descent, Driver, RowCallback, descend
 from gdfast.diagnosis import explain
 from gdfast.drivers import Moments, Updater, choose
-from gdfast.fit import DivergenceError, Fit, settle
+from gdfast.fit import DivergenceError, Fit, State, settle
 from gdfast.history import History
 from gdfast.losses import Loss, check_loss
 from gdfast.optimizers import Optimizer, check_optimizer
@@ -181,6 +181,7 @@ def train(
     fit_intercept: bool = True,
     coef_init: ArrayLike | None = None,
     intercept_init: float | None = None,
+    resume: Fit | None = None,
     sample_weight: ArrayLike | None = None,
     class_weight: Mapping[int, float] | str | None = None,
     standardize: bool = False,
@@ -256,6 +257,12 @@ def train(
         Coefficients to start from; None for zeros.
     intercept_init : float or None
         Intercept to start from; None for 0.
+    resume : Fit or None
+        A fit to go on with from where it ended, its update rule's memory included: with
+        the same data and options it makes the steps, to the bit, that a longer run by
+        the same `method` would have made. `max_iter` counts further updates; the
+        numbers of iterations and of steps go on. Takes the place of `coef_init` and
+        `intercept_init`.
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero. A weight of 2 counts as the row twice.
     class_weight : dict of class to number, "balanced" or None
@@ -387,6 +394,8 @@ def train(
     34.79
     """
     chosen = check_loss(loss)
+    if resume is not None and not (coef_init is None and intercept_init is None):
+        raise ValueError("resume takes the place of coef_init and intercept_init")
     examples, feature_names = _examples(chosen, X, y, sample_weight)
     if class_weight is not None and not chosen.has_labels:
         raise ValueError(f"class_weight has no use for the loss {chosen.name!r}")
@@ -428,16 +437,23 @@ def train(
         if bounds is not None:
             penalised = penalised._replace(bounds=units.bounds(bounds))
         start = _start(units, coef_init, intercept_init, penalised)
+        before, done = None, 0
+        if resume is not None:
+            before, done = _resumed(resume, units, rule, backtracks), resume.n_iter
+            start = before.params.copy()
         summation = Summation(chosen, examples, team)
         n_features, n_params = units.n_features, len(start)
         updater = Updater(rule, penalised, n_features, n_params, schedule)
+        if before:
+            updater.state[:] = before.memory
         driver: Driver
         if backtracks:
-            driver = Backtracking(summation, updater, n_features, penalised.l2)
+            carried = before.carried if before else None
+            driver = Backtracking(summation, updater, n_features, penalised.l2, carried)
         else:
             to_find = schedule is None
             needed = to_find and needs_moments(len(examples.X), n_params)
-            driver = choose(chosen, summation, updater, start, max_iter, needed)
+            driver = choose(chosen, summation, updater, start, max_iter, needed, before)
             if to_find:
                 curvature = _curvature(chosen, summation, penalised, driver, n_params)
                 updater.schedule = Constant(_safe_rate(curvature, examples))
@@ -453,6 +469,7 @@ def train(
                 start,
                 max_iter,
                 monitor,
+                done=done,
                 deadline=deadline,
                 keep_path=history == "full",
                 on_interrupt=team.end if on_interrupt == "return" else None,
@@ -497,17 +514,20 @@ def train(
         coef=coef,
         intercept=float(intercept),
         loss=float(descent.losses[-1]),
-        n_iter=descent.n_iter,
+        n_iter=done + descent.n_iter,
         converged=descent.reason.converged,
         stop_reason=partial(explain, descent, monitor, judged),
-        learning_rate=_last_rate(driver, descent.n_iter),
+        learning_rate=_last_rate(driver, done + descent.n_iter),
         max_stable_learning_rate=stable,
-        history=partial(_history, descent, units, feature_names) if history else None,
+        history=(
+            partial(_history, descent, units, feature_names, done) if history else None
+        ),
         feature_names=feature_names,
         loss_name=chosen.name,
         loss_params=chosen.params,
         standardized=examples.columns is not None,
         method=driver.method,
+        state=State(descent.params, rule, updater.state, driver.method, driver.carried),
     )
     if not small:
         settle(fit)  # which lets the data go
@@ -676,9 +696,8 @@ def _check_rate(
 def _last_rate(driver: Driver, n_iter: int) -> float:
     """Return the learning rate of the last step, or the one that was meant for it."""
     if isinstance(driver, Backtracking):
-        return driver.origin.last_rate
-    assert driver.updater.schedule is not None
-    return float(driver.updater.schedule(max(n_iter, 1)))
+        return driver.origin.last_rate or driver.origin.rate
+    return driver.updater.last_rate(n_iter)
 
 
 def _check_tolerance(value: object, name: str) -> float:
@@ -713,6 +732,40 @@ def _start(
             raise ValueError("coef_init must be within bounds")
         start[:] = inside
     return params
+
+
+def _resumed(fit: object, units: Units, rule: Optimizer, backtracks: bool) -> State:
+    """Return where a run ended, if it can be gone on with."""
+    if not isinstance(fit, Fit):
+        raise TypeError(f"resume must be a fit, got {fit!r}")
+    state = fit.state
+    if state is None:
+        raise ValueError(
+            "resume must be a fit that keeps where it ended, got an old one"
+        )
+    if state.optimizer != rule:
+        raise ValueError(
+            f"resume has the optimizer {state.optimizer}, which must be given again; "
+            f"got {rule}"
+        )
+    if fit.standardized != (units.columns is not None):
+        raise ValueError(
+            f"resume was trained with standardize={fit.standardized}, which must be "
+            "given again"
+        )
+    n_params = units.n_features + units.fit_intercept
+    if len(fit.coef) != units.n_features or len(state.params) != n_params:
+        raise ValueError(
+            f"resume has {len(fit.coef)} coefficients and "
+            f"{len(state.params) - len(fit.coef)} intercepts; X has {units.n_features} "
+            f"columns, and fit_intercept is {units.fit_intercept}"
+        )
+    if state.method == "passes" and backtracks != (state.carried is not None):
+        raise ValueError(
+            'resume must be given with "backtracking" if it was trained so, and not '
+            "otherwise"
+        )
+    return state
 
 
 def _standardized(examples: Examples, fit_intercept: bool, team: Team) -> Examples:
@@ -794,17 +847,22 @@ def _row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCall
 
 
 def _history(
-    descent: Descent, units: Units, feature_names: tuple[str, ...] | None, fit: Fit
+    descent: Descent,
+    units: Units,
+    feature_names: tuple[str, ...] | None,
+    done: int,
+    fit: Fit,
 ) -> History:
     """Return the rows of a run in the caller's units."""
     if descent.path is None:
-        return History.from_rows(descent.losses)
+        return History.from_rows(descent.losses, done=done)
     coef, intercept = units.model(descent.path)
     return History.from_rows(
         descent.losses,
         coef,
         intercept if units.fit_intercept else None,
         feature_names,
+        done,
     )
 
 

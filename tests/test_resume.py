@@ -1,0 +1,174 @@
+"""A run that goes on from a fit, against one that never stopped."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import gdfast
+from gdfast import drivers, schedules
+from gdfast.optimizers import OPTIMIZERS, Momentum
+
+METHODS = {"moments": -np.inf, "passes": np.inf}
+
+
+@pytest.fixture
+def data(rng):
+    X = rng.standard_normal((90, 4)) * (1.0, 0.3, 2.0, 1.0) + 0.5
+    y = X @ (1.0, -2.0, 0.5, 0.0) + 1 + 0.1 * rng.standard_normal(90)
+    return X, y
+
+
+def assert_goes_on(X, y, first, second, **options):
+    """Compare two runs, one that resumes the other, with a single one."""
+    options = {"history": "full", **options}
+    whole = gdfast.train(X, y, max_iter=first + second, **options)
+    begun = gdfast.train(X, y, max_iter=first, **options)
+    rows = begun.history.array.copy()
+    ended = gdfast.train(X, y, max_iter=second, resume=begun, **options)
+    assert ended.method == whole.method
+    assert ended.n_iter == first + second
+    assert ended.coef.tobytes() == whole.coef.tobytes()
+    assert ended.intercept == whole.intercept
+    assert ended.learning_rate == whole.learning_rate
+    seen = whole.history.array[first:]
+    assert ended.history.array.tobytes() == seen.tobytes()
+    assert begun.history.array.tobytes() == rows.tobytes()
+    return begun, ended
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (13, 30), (200, 300)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"penalty": "elasticnet", "alpha": 0.1, "bounds": (-1, 0.8)},
+        {"standardize": True, "fit_intercept": False},
+    ],
+    ids=str,
+)
+def test_it_goes_on_as_if_it_had_not_stopped(
+    data, method, optimizer, first, second, options, monkeypatch
+):
+    monkeypatch.setattr(drivers, "WORTH_IT", METHODS[method])
+    assert_goes_on(*data, first, second, optimizer=optimizer, **options)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "huber", "poisson", "hinge"])
+def test_every_loss_goes_on(data, loss):
+    X, y = data
+    y = (y > np.median(y)).astype(float)
+    rate = schedules.InvScaling(0.1) if loss == "hinge" else "auto"
+    assert_goes_on(X, y, 20, 25, loss=loss, learning_rate=rate)
+
+
+@pytest.mark.parametrize("optimizer", ["gd", "accelerated"])
+def test_backtracking_goes_on(data, optimizer):
+    options = {"learning_rate": "backtracking", "optimizer": optimizer}
+    assert_goes_on(*data, 1, 1, **options)
+    assert_goes_on(*data, 17, 25, **options)
+
+
+def test_a_nearly_perfect_fit_goes_on_from_another_origin(data, monkeypatch):
+    monkeypatch.setattr(drivers, "WORTH_IT", -np.inf)
+    X, _ = data
+    y = X @ (1.0, -2.0, 0.5, 0.0)
+    begun, _ = assert_goes_on(X, y, 2000, 300, optimizer="accelerated")
+    assert not begun.state.carried[-1]  # a pass made it
+
+
+@pytest.mark.parametrize(
+    "schedule", [schedules.Cosine(0.05, 40), lambda t: 0.1 / t], ids=["cosine", "1/t"]
+)
+def test_the_numbers_of_steps_go_on(data, schedule):
+    assert_goes_on(*data, 11, 20, learning_rate=schedule)
+
+
+def test_rows_and_callbacks_are_numbered_on(data):
+    X, y = data
+    begun = gdfast.train(X, y, max_iter=7)
+    rows = []
+    ended = gdfast.train(X, y, max_iter=3, resume=begun, callback=rows.append)
+    assert [row.iteration for row in rows] == [8, 9, 10, 11]
+    assert ended.history["iteration"].tolist() == [8, 9, 10, 11]
+
+
+def test_many_short_runs_are_a_long_one(data):
+    X, y = data
+    fit = gdfast.train(X, y, optimizer="adam", max_iter=5)
+    for _ in range(9):
+        fit = gdfast.train(X, y, optimizer="adam", max_iter=5, resume=fit)
+    whole = gdfast.train(X, y, optimizer="adam", max_iter=50)
+    assert fit.coef.tobytes() == whole.coef.tobytes()
+
+
+@pytest.mark.parametrize("optimizer", ["gd", Momentum(0.5), "adam"])
+@pytest.mark.parametrize("learning_rate", ["auto", "backtracking"])
+def test_a_saved_fit_goes_on(data, optimizer, learning_rate, tmp_path, monkeypatch):
+    if learning_rate == "backtracking" and optimizer != "gd":
+        optimizer = "accelerated"
+    X, y = data
+    options = {"optimizer": optimizer, "learning_rate": learning_rate}
+    for method in METHODS:
+        monkeypatch.setattr(drivers, "WORTH_IT", METHODS[method])
+        begun = gdfast.train(X, y, max_iter=20, **options)
+        begun.save(tmp_path / "fit")
+        ended = gdfast.train(X, y, max_iter=20, resume=begun, **options)
+        for same in (
+            gdfast.load(tmp_path / "fit"),
+            pickle.loads(pickle.dumps(begun)),
+        ):
+            found = gdfast.train(X, y, max_iter=20, resume=same, **options)
+            assert found.coef.tobytes() == ended.coef.tobytes()
+
+
+def test_sparse_rows_go_on(data):
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y = data
+    assert_goes_on(sparse.csr_array(X * (X > 0.5)), y, 9, 20, optimizer="nesterov")
+
+
+def test_other_data_are_seen_as_they_are(data, monkeypatch):
+    monkeypatch.setattr(drivers, "WORTH_IT", -np.inf)
+    X, y = data
+    begun = gdfast.train(X, y, max_iter=50)
+    ended = gdfast.train(2 * X, y + 1, max_iter=3000, resume=begun)
+    expected = np.linalg.lstsq(np.column_stack([2 * X, np.ones(90)]), y + 1, rcond=None)
+    np.testing.assert_allclose(ended.coef, expected[0][:4], atol=1e-6)
+
+
+def test_an_interrupted_run_goes_on(data):
+    X, y = data
+
+    def callback(row):
+        return row.iteration > 30
+
+    begun = gdfast.train(X, y, optimizer="adam", callback=callback)
+    ended = gdfast.train(X, y, optimizer="adam", max_iter=20, resume=begun)
+    whole = gdfast.train(X, y, optimizer="adam", max_iter=50)
+    assert ended.coef.tobytes() == whole.coef.tobytes()
+
+
+def test_a_resume_that_does_not_fit_is_named(data):
+    X, y = data
+    fit = gdfast.train(X, y, max_iter=5)
+    for value in (fit.coef, "fit", 3):
+        with pytest.raises(TypeError, match="resume must be a fit, got"):
+            gdfast.train(X, y, resume=value)
+    with pytest.raises(ValueError, match="resume takes the place of coef_init"):
+        gdfast.train(X, y, resume=fit, coef_init=fit.coef)
+    for options in (
+        {"optimizer": "adam"},
+        {"standardize": True},
+        {"fit_intercept": False},
+        {"learning_rate": "backtracking"},
+    ):
+        with pytest.raises(ValueError, match="^resume "):
+            gdfast.train(X, y, resume=fit, **options)
+    with pytest.raises(ValueError, match="^resume has 4 coefficients"):
+        gdfast.train(X[:, :3], y, resume=fit)
+    other = gdfast.train(X, y, max_iter=5, learning_rate="backtracking")
+    with pytest.raises(ValueError, match='^resume must be given with "backtracking"'):
+        gdfast.train(X, y, resume=other)
