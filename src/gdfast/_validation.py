@@ -51,12 +51,12 @@ def check_X(X: Any, name: str = "X") -> tuple[Matrix, tuple[str, ...] | None]:
         If it is empty, ragged, has missing values or too many dimensions, or if indices
         of a sparse matrix point outside of it.
     """
-    if (frame := _frames.sparse_frame(X)) is not None:
-        return _sparse(frame, name), _names(X)
-    if hasattr(X, "tocsr"):
-        return _sparse(X, name), None
     if type(X) is np.ndarray:
         array, names = X, None
+    elif (frame := _frames.sparse_frame(X)) is not None:
+        return _sparse(frame, name), _names(X)
+    elif hasattr(X, "tocsr"):
+        return _sparse(X, name), None
     else:
         names = _names(X)
         array = _array(X, name)

@@ -83,27 +83,6 @@ class Place(NamedTuple):
     origin: Any
     state: Doubles
 
-    @classmethod
-    def of(cls, driver: Driver, n_iter: int, params: Doubles) -> Place:
-        """Return where a run is.
-
-        Parameters
-        ----------
-        driver : Driver
-            Makes its steps.
-        n_iter : int
-            Updates made.
-        params : ndarray of float64, shape (n_params,)
-            The parameters.
-
-        Returns
-        -------
-        Place
-            Copies of all that changes.
-        """
-        state = driver.updater.state.copy()
-        return cls(n_iter, params.copy(), driver.origin, state)
-
     def restore(self, driver: Driver) -> Doubles:
         """Put a driver back.
 
@@ -213,7 +192,7 @@ def descend(
         into calls.
     """
     rows, stop, end = Rows(), None, False
-    place = Place.of(driver, 0, params)
+    place: Place | None = None
     try:
         params = params.copy()
         n_iter = 0
@@ -223,7 +202,8 @@ def descend(
             if on_row:
                 n_steps = min(n_steps, every - n_iter % every)
             end = on_row is None and n_iter + n_steps == max_iter
-            place = Place.of(driver, n_iter, params)
+            state = driver.updater.state.copy()
+            place = Place(n_iter, params.copy(), driver.origin, state)
             asks = on_row if n_iter % every == 0 else None
             point = driver.updater.look_ahead(params) if asks else params
             steps = range(done + n_iter, done + n_iter + n_steps)
@@ -249,7 +229,7 @@ def descend(
             if stop is None and now >= deadline and n_iter < max_iter:
                 stop = Stop(0, Reason.MAX_SECONDS)
     except KeyboardInterrupt:
-        if on_interrupt is None:
+        if on_interrupt is None or place is None:
             raise
         on_interrupt()
         params, n_iter = place.restore(driver), place.n_iter

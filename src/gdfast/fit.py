@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Real
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -27,8 +27,7 @@ SHOWN_COEFFICIENTS = 10
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, eq=False)
-class State:
+class State(NamedTuple):
     """Where a run ended, so that another one can go on as if it had not.
 
     Parameters
@@ -225,7 +224,7 @@ class Fit:
         state = self.__getstate__()
         arrays = {"coef": state.pop("coef")}
         if self.state is not None:
-            ended = vars(state.pop("state")).copy()
+            ended = state.pop("state")._asdict()
             rule = ended.pop("optimizer")
             state["optimizer"] = {"name": rule.name, **asdict(rule)}
             state["carries"] = ended["carried"] is not None

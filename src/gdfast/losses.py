@@ -46,6 +46,8 @@ class Loss:
         Whether the second derivative is `max_curvature` everywhere.
     domain : Domain
         Which targets it takes.
+    param : float
+        Its parameter as the kernel takes it, 0 if it has none.
     """
 
     kind: ClassVar[int]
@@ -55,6 +57,7 @@ class Loss:
     smooth: ClassVar[bool] = True
     quadratic: ClassVar[bool] = False
     domain: ClassVar[Domain] = Domain.REAL
+    param = 0.0
 
     @property
     def has_labels(self) -> bool:
@@ -65,11 +68,6 @@ class Loss:
     def params(self) -> dict[str, float]:
         """The parameter by its name; empty if there is none."""
         return dict(vars(self))
-
-    @property
-    def param(self) -> float:
-        """The parameter as the kernel takes it, 0 if there is none."""
-        return next(iter(vars(self).values()), 0.0)
 
     def check_targets(self, y: Floats) -> None:
         """Raise if a target is not in the domain.
@@ -164,6 +162,11 @@ class _WithEpsilon(Loss):
         """Check `epsilon`."""
         epsilon = check_number(self.epsilon, "epsilon", low=0)
         object.__setattr__(self, "epsilon", epsilon)
+
+    @property
+    def param(self) -> float:  # type: ignore[override]
+        """Its parameter as the kernel takes it."""
+        return self.epsilon
 
 
 @dataclass(frozen=True)
@@ -292,6 +295,11 @@ class Quantile(Loss):
         if quantile >= 1:
             raise ValueError(f"quantile must be less than 1, got {self.quantile!r}")
         object.__setattr__(self, "quantile", quantile)
+
+    @property
+    def param(self) -> float:  # type: ignore[override]
+        """Its parameter as the kernel takes it."""
+        return self.quantile
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ class Penalty(NamedTuple):
     bounds: Doubles | None = None
 
 
+NO_PENALTY = Penalty()
+
+
 def check_penalty(penalty: object, alpha: object, l1_ratio: object) -> Penalty:
     """Return a penalty by its name.
 
@@ -52,15 +55,15 @@ def check_penalty(penalty: object, alpha: object, l1_ratio: object) -> Penalty:
     ValueError, TypeError
         If an argument has a wrong value or type, whether or not it is used.
     """
-    if penalty is not None and not (isinstance(penalty, str) and penalty in PENALTIES):
-        known = ", ".join(map(repr, PENALTIES))
-        raise ValueError(f"penalty must be one of {known}, or None; got {penalty!r}")
     alpha = check_number(alpha, "alpha", low=0)
     share = check_number(l1_ratio, "l1_ratio", low=0)
     if share > 1:
         raise ValueError(f"l1_ratio must be from 0 to 1, got {l1_ratio!r}")
     if penalty is None:
-        return Penalty()
+        return NO_PENALTY
+    if not (isinstance(penalty, str) and penalty in PENALTIES):
+        known = ", ".join(map(repr, PENALTIES))
+        raise ValueError(f"penalty must be one of {known}, or None; got {penalty!r}")
     if penalty != "elasticnet":
         share = float(penalty == "l1")
     return Penalty(l1=alpha * share, l2=alpha * (1 - share))

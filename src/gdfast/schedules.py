@@ -81,7 +81,8 @@ class Constant(Schedule):
 
     def __post_init__(self) -> None:
         """Check the parameters."""
-        check_number(self.eta0, "eta0", low=0, open_low=True)
+        if type(self.eta0) is not float or not 0 < self.eta0 < math.inf:
+            check_number(self.eta0, "eta0", low=0, open_low=True)
 
     def __call__(self, t: Any) -> Any:
         """Return the learning rate of step t."""

@@ -399,8 +399,9 @@ def train(
     examples, feature_names = _examples(chosen, X, y, sample_weight)
     if class_weight is not None and not chosen.has_labels:
         raise ValueError(f"class_weight has no use for the loss {chosen.name!r}")
-    weight = check_class_weight(class_weight, examples.y, examples.sample_weight)
-    examples = examples._replace(sample_weight=weight)
+    if class_weight is not None:
+        weight = check_class_weight(class_weight, examples.y, examples.sample_weight)
+        examples = examples._replace(sample_weight=weight)
     rule = check_optimizer(optimizer)
     penalised = check_penalty(penalty, alpha, l1_ratio)
     backtracks, schedule = _check_rate(learning_rate, rule, chosen)
@@ -458,7 +459,7 @@ def train(
                 curvature = _curvature(chosen, summation, penalised, driver, n_params)
                 updater.schedule = Constant(_safe_rate(curvature, examples))
         zero = None
-        if np.count_nonzero(start):
+        if np.count_nonzero(start):  # which takes less time than start.any()
             origin = np.zeros_like(start)
             trace, _ = driver.take_steps(origin, range(0), False, end=True)
             zero = trace[0]
@@ -663,16 +664,18 @@ def _copy(examples: Examples) -> Examples:
     return Examples(X.copy(), y.copy(), weight, columns)
 
 
-def _is_word(value: object, word: str) -> bool:
-    return isinstance(value, str) and value == word
+def _is_word(value: object, *words: str) -> bool:
+    return isinstance(value, str) and value in words
 
 
 def _check_rate(
     learning_rate: object, rule: Optimizer, loss: Loss
 ) -> tuple[bool, Schedule | None]:
     """Return whether to backtrack, and the rates if nothing has to be found."""
+    if not _is_word(learning_rate, "auto", "backtracking"):
+        return False, check_schedule(learning_rate, "learning_rate", RATE_NOTE)
     can_backtrack = loss.smooth and rule.name in BACKTRACKING
-    if _is_word(learning_rate, "backtracking"):
+    if learning_rate == "backtracking":
         if can_backtrack:
             return True, None
         raise ValueError(
@@ -680,8 +683,6 @@ def _check_rate(
             f"optimizers {' and '.join(map(repr, BACKTRACKING))}, not for "
             f"{loss.name!r} with {rule.name!r}"
         )
-    if not _is_word(learning_rate, "auto"):
-        return False, check_schedule(learning_rate, "learning_rate", RATE_NOTE)
     if rule.published_rate is not None:
         return False, Constant(rule.published_rate)
     if loss.max_curvature < math.inf or can_backtrack:
