@@ -782,3 +782,54 @@ def test_a_long_run_shows_its_progress_on_a_terminal(start):
     os.close(terminal)
     assert re.search(rb"\d+/1000000000 .*loss", seen)
     assert process.poll() is None
+
+
+# ---- options of training -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (["--penalty", "l1", "--alpha", "2"], {"penalty": "l1", "alpha": 2}),
+        (
+            ["--penalty", "elasticnet", "--alpha", "2", "--l1-ratio", "0.3"],
+            {"penalty": "elasticnet", "alpha": 2, "l1_ratio": 0.3},
+        ),
+        (["--non-negative"], {"bounds": (0, np.inf)}),
+        (["--optimizer", "nesterov"], {"optimizer": "nesterov"}),
+        (["--learning-rate", "backtracking"], {"learning_rate": "backtracking"}),
+        (["--max-seconds", "100"], {"max_seconds": 100}),
+    ],
+)
+def test_options_are_those_of_train(run, arguments, options):
+    run("fit", ADVERTISING, "--target", "Sales", *arguments, "--save", "m")
+    table = gdfast.read_table(
+        ADVERTISING, columns=["TV", "Radio", "Newspaper", "Sales"]
+    )
+    X, y = table.select(table.columns[:-1]), table["Sales"]
+    fit = gdfast.train(X, y, standardize=True, **options)
+    assert gdfast.load("m").coef.tobytes() == fit.coef.tobytes()
+    run("fit", ADVERTISING, "--target", "Sales", "--save", "plain")
+    changed = "max_seconds" not in options
+    plain = gdfast.load("plain").coef.tobytes()
+    assert (plain != fit.coef.tobytes()) == changed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--penalty", "l3"], 2, "--penalty: invalid choice"),
+        (["--alpha", "-1"], 2, "--alpha: must be 0 or a number above"),
+        (["--l1-ratio", "2"], 1, "--l1-ratio must be from 0 to 1"),
+        (["--optimizer", "sgd"], 2, "--optimizer: invalid choice"),
+        (["--max-seconds", "0"], 2, "--max-seconds: must be a number above 0"),
+        (
+            ["--optimizer", "adam", "--learning-rate", "backtracking"],
+            1,
+            "not for 'squared_error' with 'adam'",
+        ),
+    ],
+)
+def test_wrong_options_of_training_are_named(run, arguments, status, message):
+    _, err = run("fit", ADVERTISING, "--target", "Sales", *arguments, status=status)
+    assert message in err

@@ -23,6 +23,8 @@ from gdfast._version import __version__
 from gdfast.delimited import TableError, no_column
 from gdfast.fit import DivergenceError, Fit, load
 from gdfast.losses import LOSSES, Loss
+from gdfast.optimizers import OPTIMIZERS
+from gdfast.penalties import PENALTIES
 from gdfast.sources import Table, example_data, read_table
 from gdfast.stopping import ConvergenceWarning
 from gdfast.training import train
@@ -118,12 +120,35 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     )
     for name, meaning in LOSS_PARAMS.items():
         add(f"--{name}", type=float, metavar="NUMBER", help=meaning)
+    add("--penalty", choices=PENALTIES, help="add a penalty of the coefficients")
+    add(
+        "--alpha",
+        type=_tolerance,
+        default=0.0001,
+        metavar="NUMBER",
+        help="factor of the penalty (default: 0.0001)",
+    )
+    add(
+        "--l1-ratio",
+        type=_tolerance,
+        default=0.15,
+        metavar="NUMBER",
+        help="share of l1 in elasticnet, from 0 to 1 (default: 0.15)",
+    )
+    add("--non-negative", action="store_true", help="allow no coefficient below 0")
+    add(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        default="gd",
+        help="update rule; accelerated needs the fewest iterations (default: gd)",
+    )
     add(
         "--learning-rate",
         type=_rate,
         default="auto",
-        metavar="auto|NUMBER",
-        help="factor of the gradient; auto (default) cannot diverge",
+        metavar="auto|backtracking|NUMBER",
+        help="factor of the gradient; auto (default) cannot diverge, backtracking "
+        "tries rates",
     )
     add(
         "--max-iter",
@@ -131,6 +156,12 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         default=1000,
         metavar="N",
         help="most iterations to make (default: 1000)",
+    )
+    add(
+        "--max-seconds",
+        type=_positive,
+        metavar="NUMBER",
+        help="make no more iterations after this time",
     )
     for name, quantity in (
         ("gtol", "no gradient component is as large as this"),
@@ -148,7 +179,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         "--standardize",
         action=argparse.BooleanOptionalAction,
         help="train on columns of mean 0 and deviation 1; coefficients keep the units "
-        "of the file (default: if the learning rate is auto, since a number is "
+        "of the file (default: if the learning rate is no number, since a number is "
         "meant for the columns as they are)",
     )
     add("--history", metavar="OUT.csv", help="write parameters and loss of every step")
@@ -252,18 +283,24 @@ def _loss(arguments: argparse.Namespace) -> Loss:
 
 def _train(arguments: argparse.Namespace, loss: Loss, X: Table, y: NDArray[Any]) -> Fit:
     """Train as the options say."""
-    auto = arguments.learning_rate == "auto"
+    found = isinstance(arguments.learning_rate, str)
     return train(
         X,
         y,
         loss=loss,
+        penalty=arguments.penalty,
+        alpha=arguments.alpha,
+        l1_ratio=arguments.l1_ratio,
+        bounds=(0.0, math.inf) if arguments.non_negative else None,
+        optimizer=arguments.optimizer,
         learning_rate=arguments.learning_rate,
         max_iter=arguments.max_iter,
+        max_seconds=arguments.max_seconds,
         gtol=arguments.gtol,
         xtol=arguments.xtol,
         ftol=arguments.ftol,
         fit_intercept=not arguments.no_intercept,
-        standardize=auto if arguments.standardize is None else arguments.standardize,
+        standardize=found if arguments.standardize is None else arguments.standardize,
         history="full" if arguments.history else "loss",
         verbose=sys.stderr.isatty() and find_spec("tqdm") is not None,
     )
@@ -366,7 +403,8 @@ def _summary(fit: Fit) -> str:
 def _in_options(text: str) -> str:
     """Replace the names of arguments of `train` by options of this command."""
     return re.sub(
-        r"\b(standardize|learning_rate|max_iter|[gxf]tol)(=True|=|)",
+        r"\b(standardize|learning_rate|max_iter|max_seconds|alpha|l1_ratio|[gxf]tol)"
+        r"(=True|=|)",
         lambda match: f"--{match[1].replace('_', '-')}{' ' * (match[2] == '=')}",
         text,
     )
@@ -477,7 +515,7 @@ def _tolerance(text: str) -> float:
 
 
 def _rate(text: str) -> float | str:
-    return text if text == "auto" else _positive(text)
+    return text if text in ("auto", "backtracking") else _positive(text)
 
 
 def _count(text: str) -> int:
