@@ -70,7 +70,7 @@ def test_it_comes_to_the_minimum(optimizer, penalty, bounds, data):
     assert found.loss == pytest.approx(expected.loss, rel=1e-10)
 
 
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-60, 1e-9, 1e-6, 1.0, 1e6, 1e60])
 def test_any_scale_is_found(scale, data):
     X, y = data
     fit = gdfast.train(scale * X, y, fit_intercept=False, max_iter=60, **OPTIONS)
@@ -121,3 +121,16 @@ def test_missing_values_are_named(data):
     X[5, 1] = math.nan
     with pytest.raises(ValueError, match=r"X has a missing value \(NaN\) at \[5, 1\]"):
         gdfast.train(X, y, **OPTIONS)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-200, 1e-7, 1e7, 1e100])
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_no_scale_makes_numpy_warn(scale, loss, data):
+    X, y = data
+    options = {"learning_rate": "backtracking", "loss": loss, "max_iter": 50}
+    fit = gdfast.train(scale * X, y, fit_intercept=False, **options)
+    assert fit.loss <= fit.history["loss"][0]
+    if scale in (1e-7, 1e7):
+        same = gdfast.train(X, y, fit_intercept=False, **options)
+        assert fit.loss == pytest.approx(same.loss, rel=0.05)

@@ -551,3 +551,12 @@ def test_a_logistic_fit_equals_that_of_scikit_learn(rng):
     other = linear_model.LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000)
     other.fit(X, y)
     np.testing.assert_allclose(fit.coef, other.coef_[0], 1e-5, 1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("rate", [10.0, 1e40, 1e300])
+def test_a_run_that_diverges_does_so_without_warnings(rng, standardize, rate):
+    X = matrix(rng, 60, 4, 0.5)
+    with pytest.raises(gdfast.DivergenceError):
+        gdfast.train(X, rng.random(60), standardize=standardize, learning_rate=rate)

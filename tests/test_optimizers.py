@@ -258,13 +258,48 @@ def test_a_rule_that_holds_ends_at_the_bits_of_as_many_steps(name, data, way):
     assert same.history["loss"].tobytes() == ended.history["loss"].tobytes()
 
 
-@pytest.mark.parametrize("rule", [Momentum(0.5), Nesterov(0.95), Adam(0.8, 0.99, 1e-3)])
-def test_constants_may_be_chosen(rule, data):
+def test_constants_are_where_they_belong(data):
+    # Of two steps from zero on one column, by hand.
+    x, y = np.array([[1.0]]), np.array([1.0])
+    options = {"fit_intercept": False, "learning_rate": 0.1, "max_iter": 2}
+
+    def ended(rule):
+        return float(gdfast.train(x, y, optimizer=rule, **options).coef[0])
+
+    g1, w1 = -2.0, 0.2
+    g2 = 2 * (w1 - 1)
+    assert ended(Momentum(0.5)) == pytest.approx(w1 + 0.1 - 0.1 * g2, rel=1e-14)
+    ahead = 2 * (w1 + 0.1 - 1)
+    assert ended(Nesterov(0.5)) == pytest.approx(w1 + 0.1 - 0.1 * ahead, rel=1e-14)
+    E1 = 0.5 * g1**2
+    w = 0.2 / math.sqrt(E1 + 0.25)
+    g2 = 2 * (w - 1)
+    E2 = 0.5 * E1 + 0.5 * g2**2
+    expected = w - 0.1 * g2 / math.sqrt(E2 + 0.25)
+    assert ended(optimizers.RMSprop(0.5, 0.25)) == pytest.approx(expected, rel=1e-14)
+    w = 0.1 * 2 / (2 + 3.0)
+    g2 = 2 * (w - 1)
+    m = (0.8 * 0.2 * g1 + 0.2 * g2) / (1 - 0.8**2)
+    v = (0.5 * 0.5 * g1**2 + 0.5 * g2**2) / (1 - 0.5**2)
+    expected = w - 0.1 * m / (math.sqrt(v) + 3)
+    assert ended(Adam(0.8, 0.5, 3.0)) == pytest.approx(expected, rel=1e-14)
+    with pytest.raises(ValueError, match="read-only"):
+        Adam().constants[0] = 0.5
+
+
+def test_zeros_that_are_perfect_hide_no_divergence(data):
     X, y, _ = data
-    name = type(rule).__name__.lower()
-    by_rule = gdfast.train(X, y, optimizer=rule, learning_rate=0.01, max_iter=20)
-    by_name = gdfast.train(X, y, optimizer=name, learning_rate=0.01, max_iter=20)
-    assert by_rule.loss != by_name.loss
+    options = {"optimizer": "momentum", "max_iter": 80, "learning_rate": 3.0}
+    with pytest.raises(gdfast.DivergenceError):
+        gdfast.train(X, 0 * y, coef_init=np.ones(3), **options)
+    flat = gdfast.losses.SquaredEpsilonInsensitive(50)
+    with pytest.raises(gdfast.DivergenceError):
+        gdfast.train(X, y, loss=flat, coef_init=[90.0] * 3, **options)
+    labels = (y > 0).astype(float)
+    with pytest.raises(gdfast.DivergenceError):
+        gdfast.train(
+            X, labels, loss="perceptron", penalty="l2", alpha=10.0, learning_rate=1.0
+        )
 
 
 @pytest.mark.parametrize(
@@ -343,9 +378,10 @@ def test_wrong_constants_are_named(make, message):
         make()
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", None, 3, Adam])
+@pytest.mark.parametrize("optimizer", ["sgd", None, 3, Adam, optimizers.Optimizer()])
 def test_a_wrong_optimizer_is_named(optimizer, data):
-    with pytest.raises(ValueError, match="optimizer must be one of 'gd', 'momentum'"):
+    error = ValueError if isinstance(optimizer, str) else TypeError
+    with pytest.raises(error, match="optimizer must be one of 'gd', 'momentum'"):
         gdfast.train(data[0], data[1], optimizer=optimizer)
 
 

@@ -243,3 +243,22 @@ def test_arguments_are_left_alone(data):
     gdfast.train(X, y, bounds=(low, high), standardize=True, max_iter=3)
     assert (low == 0).all()
     assert (high == 1).all()
+
+
+def test_standardised_coefficients_keep_their_bounds(rng):
+    for _ in range(60):
+        X = rng.standard_normal((30, 3)) * rng.uniform(0.1, 9, 3)
+        y = X @ rng.uniform(0, 1, 3)
+        options = {"bounds": (0.1, 0.7), "standardize": True, "max_iter": 30}
+        fit = gdfast.train(X, y, history="full", **options)
+        for coef in (fit.coef, fit.history["coef"]):
+            assert ((coef >= 0.1) & (coef <= 0.7)).all()
+        gdfast.train(X, y, coef_init=fit.coef, **options)
+
+
+def test_a_fit_names_its_objective(data):
+    X, y, _ = data
+    assert "\nloss (squared_error) " in str(gdfast.train(X, y, max_iter=3))
+    fit = gdfast.train(X, y, max_iter=3, penalty="elasticnet", alpha=0.5, l1_ratio=0.25)
+    assert fit.penalty == {"l1": 0.125, "l2": 0.375}
+    assert "\nobjective (squared_error + 0.125 l1 + 0.375 l2) " in str(fit)

@@ -166,7 +166,7 @@ def test_rates_may_differ_and_no_path_is_needed(kernel):
         *(kernel, 20.0, np.array([8.0]), np.array([[2.0]]), None, at, at, rates, False)
     )
     assert n_steps == 3
-    assert trace.tolist() == [[20, 8, 2], [8, 4, 0], [8, 4, 0.5]]
+    assert trace.tolist() == [[20, 8, 2], [8, 4, np.inf], [8, 4, 0.5]]
     assert params.tolist() == [1.5]
 
 

@@ -92,9 +92,9 @@ def test_a_function_is_told_the_number_of_the_step(data):
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
 def test_a_wrong_rate_of_a_function_is_named(value, data):
     X, y = data
-    with pytest.raises(ValueError, match=r"learning_rate must"):
+    with pytest.raises(ValueError, match=r"learning_rate of step 5 must"):
         gdfast.train(X, y, learning_rate=lambda t: 0.1 if t < 5 else value)
-    with pytest.raises(TypeError, match="learning_rate must be a number"):
+    with pytest.raises(TypeError, match="learning_rate of step 1 must be a number"):
         gdfast.train(X, y, learning_rate=lambda t: "0.1")
 
 
@@ -127,7 +127,67 @@ def test_wrong_parameters_are_named(make, message):
         make()
 
 
-@pytest.mark.parametrize("value", ["fast", "constant", None, [0.1], Constant])
+@pytest.mark.parametrize(
+    "value", ["fast", "constant", None, [0.1], Constant, Schedule()]
+)
 def test_a_wrong_learning_rate_is_named(value, data):
-    with pytest.raises(TypeError, match="learning_rate must be a number, a schedule"):
+    error = ValueError if isinstance(value, str) else TypeError
+    with pytest.raises(error, match="learning_rate must be a number, a schedule"):
         gdfast.train(*data, learning_rate=value)
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (2,), (1, 3)])
+def test_a_schedule_gives_a_rate_for_each_step(shape):
+    class Odd(Schedule):
+        def __call__(self, t):
+            return np.ones(shape)
+
+    with pytest.raises(ValueError, match="learning_rate must give one number for each"):
+        Odd().rates(0, 3)
+
+
+def test_a_schedule_may_give_one_rate_for_all(data):
+    class Same(Schedule):
+        def __call__(self, t):
+            return 0.1
+
+    fit = gdfast.train(*data, learning_rate=Same(), max_iter=9)
+    same = gdfast.train(*data, learning_rate=0.1, max_iter=9)
+    assert fit.coef.tobytes() == same.coef.tobytes()
+
+
+def test_a_function_is_called_once_a_step(data):
+    calls = []
+
+    def rate(t):
+        calls.append(t)
+        return 0.1
+
+    fit = gdfast.train(*data, learning_rate=rate, gtol=1e-6)
+    assert fit.converged
+    assert calls == list(range(1, len(calls) + 1))
+    assert len(calls) < 2000
+    numbers = iter([0.1] * 5)
+    gdfast.train(*data, learning_rate=lambda t: next(numbers), max_iter=5)
+
+
+def test_steps_at_a_rate_of_zero_are_no_sign_of_convergence(data):
+    options = {"max_iter": 300, "xtol": 1e-12, "ftol": 1e-12}
+    with pytest.warns(gdfast.ConvergenceWarning):
+        fit = gdfast.train(*data, learning_rate=Cosine(1e-4, 100), **options)
+    assert fit.n_iter == 300
+    late = gdfast.train(
+        *data,
+        learning_rate=lambda t: 0.0 if t < 30 else 0.1,
+        max_iter=10**4,
+        ftol=1e-12,
+    )
+    assert late.converged
+    assert late.loss < 0.1
+
+
+def test_messages_name_the_largest_rate(data):
+    with pytest.raises(gdfast.DivergenceError, match="learning_rate=50 of step 1 is"):
+        gdfast.train(*data, learning_rate=Exponential(50.0, 0.5), max_iter=60)
+    fit = gdfast.train(*data, learning_rate=Exponential(0.1, 0.5), max_iter=90)
+    assert "its largest, 0.1, is" in fit.stop_reason or "0.1" not in fit.stop_reason

@@ -385,11 +385,12 @@ NONE = {"None": (None, TypeError)}
 BAD_ARGUMENTS = {
     "learning_rate": {
         **NUMBERS,
+        "text": ("0.1", ValueError),
         **NEGATIVE,
         **NONE,
         "zero": (0.0, ValueError),
         "underflow": (np.longdouble("1e-4000"), ValueError),
-        "unknown text": ("fast", TypeError),
+        "unknown text": ("fast", ValueError),
     },
     "max_iter": {
         **{case: bad for case, bad in NUMBERS.items() if case != "overflow"},

@@ -593,8 +593,8 @@ def descend(
     trace : ndarray of float64, shape (n_steps, 3) or (n_steps + 1, 3), changed
         Of every step: mean loss and penalty, and the largest component of the smallest
         subgradient of that, before its update, and the largest change of a parameter by
-        it. If there is one row more, the same of where the steps led to, and inf for a
-        change.
+        it; inf where a rate of 0 changed nothing. If there is one row more, the same of
+        where the steps led to, and inf for a change.
     path : ndarray of float64, shape (len(trace), n_params), or None, changed
         The parameters that every row of `trace` was seen at: of a rule that looks
         ahead, the point where it took the gradient.

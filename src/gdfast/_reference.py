@@ -288,6 +288,8 @@ class Update:
             if self.rule in (momentum, nesterov, accelerated):
                 remember(self, before, params)
             row[2] = np.abs(params - before).max()
+            if rate[0] == 0 and row[2] == 0:
+                row[2] = np.inf
 
     def steepest(self, point: Doubles, gradient: Doubles) -> float:
         """Return the largest component of the smallest subgradient."""

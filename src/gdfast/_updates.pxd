@@ -265,3 +265,5 @@ cdef inline void take_step(
     row[2] = INFINITY
     if rate != NULL:
         row[2] = update(rule, gradient, rate[0], params)
+        if rate[0] == 0.0 and row[2] == 0.0:  # no step, and no sign of a minimum
+            row[2] = INFINITY

@@ -13,8 +13,8 @@ from gdfast.sums import Summation
 
 GROWTH = 1.2  # of the rate after a step that was right at once
 SHRINKAGE = 0.5
-FIRST_RATE = 1.0
-MAX_TRIALS = 200  # a rate of 1e-60 moves nothing any more
+FIRST_RATE = 1.0  # where losses and gradients do not say
+MAX_TRIALS = 200  # in one step; then there is none
 # A change of the loss by less than this part of it is taken for rounding, and the
 # gradients are asked instead.
 ROUNDING = 1e-8
@@ -91,8 +91,9 @@ class Backtracking:
     descent is the rule of Armijo [1]_ with a constant of 1/2. Where the difference of S
     is all rounding, ``(S'(y + d) - S'(y)) . d <= d . d / rate`` is asked [2]_. The rate
     is halved, or more where the gradients show a larger curvature, until this holds,
-    and grows by a fifth after a step that was right at once; after the first step it is
-    set to the inverse of the curvature seen. Each trial is a pass.
+    and grows by a fifth after a step that was right at once. The first rate to be tried
+    is twice the value over the square of its gradient, which is hardly ever too small;
+    after the first step it is the inverse of the curvature seen. Each trial is a pass.
 
     References
     ----------
@@ -152,6 +153,8 @@ class Backtracking:
     def _take_step(self, at: Smooth, params: Doubles, row: Doubles) -> None:
         """Change the parameters by the first step that does what it promises."""
         rate = self.origin.rate
+        if self.origin.last_rate is None:
+            rate = _first_rate(at)
         state = self.updater.state.copy()
         for trial in range(MAX_TRIALS):
             changed = params.copy()
@@ -168,7 +171,8 @@ class Backtracking:
                 return
             self.updater.state[:] = state
             rate = min(SHRINKAGE * rate, fitting)
-        row[2] = 0.0  # the parameters stay
+        row[2] = math.inf  # the parameters stay, for good
+        self.origin = Origin(0.0, rate, at)
 
     def _try(
         self, at: Smooth, rate: float | None, params: Doubles, row: Doubles
@@ -187,22 +191,37 @@ class Backtracking:
         gradient_sum, loss_sum, weight_sum = self.summation.gradient(point)
         loss, mean_gradient = loss_sum / weight_sum, gradient_sum / weight_sum
         coef, gradient = point[: self._n_features], mean_gradient.copy()
-        gradient[: self._n_features] += self._l2 * coef
-        value = loss + self._l2 * float(coef @ coef) / 2
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient[: self._n_features] += self._l2 * coef
+            value = loss + self._l2 * float(coef @ coef) / 2
         return Smooth(point, loss, mean_gradient, value, gradient)
+
+
+def _first_rate(at: Smooth) -> float:
+    """Return a rate that is hardly too small: a trial that is too long says how long.
+
+    If the smooth part curves by L at most and has a minimum of at least 0, its gradient
+    g is such that ``g . g <= 2 L value``.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        square = float(at.gradient @ at.gradient)
+    rate = 2 * abs(at.value) / square if square > 0 else FIRST_RATE
+    return rate if 0 < rate < math.inf else FIRST_RATE
 
 
 def _judged(at: Smooth, seen: Smooth, rate: float) -> tuple[bool, float]:
     """Return whether a step does what it promises, and the rate that would fit it."""
-    moved = seen.point - at.point
-    square = float(moved @ moved)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        moved = seen.point - at.point
+        square = float(moved @ moved)
+        bent = float((seen.gradient - at.gradient) @ moved)
+        promised = float(at.gradient @ moved) + square / (2 * rate)
     if square == 0 or not math.isfinite(at.value):
         return True, rate  # what is not finite the caller sees in the trace
     if not math.isfinite(seen.value):
         return False, SHRINKAGE**4 * rate
     change = seen.value - at.value
-    bent = float((seen.gradient - at.gradient) @ moved)
     fitting = square / bent if bent > 0 else rate
     if abs(change) > ROUNDING * max(abs(at.value), abs(seen.value)):
-        return change <= float(at.gradient @ moved) + square / (2 * rate), fitting
+        return change <= promised, fitting
     return bent <= square / rate, fitting

@@ -147,8 +147,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         type=_rate,
         default="auto",
         metavar="auto|backtracking|NUMBER",
-        help="factor of the gradient; auto (default) cannot diverge, backtracking "
-        "tries rates",
+        help="factor of the gradient; auto (default) cannot diverge, but losses with a "
+        "kink have none; backtracking tries rates",
     )
     add(
         "--max-iter",

@@ -10,16 +10,25 @@ from gdfast._typing import Doubles, Floats
 from gdfast.csr import CSR
 from gdfast.descent import Descent
 from gdfast.fit import Fit
+from gdfast.losses import LOSSES
+from gdfast.schedules import Constant, Schedule
 from gdfast.stopping import Monitor, Reason
 from gdfast.sums import Examples
 
 SAMPLE = 400  # rows, and columns, that the scales of the columns are judged by
 UNEVEN = 3.0  # ratio of the largest column to the smallest spread worth a remark
 MINIMUM = 1e-6  # error of the parameters, in parts of their size, at a minimum
+CONDITION = 100.0  # of a problem, from which acceleration is worth a remark
 SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
 
 
-def explain(descent: Descent, monitor: Monitor, examples: Examples, fit: Fit) -> str:
+def explain(
+    descent: Descent,
+    monitor: Monitor,
+    examples: Examples,
+    schedule: Schedule | None,
+    fit: Fit,
+) -> str:
     """Return why a run ended and, where it did not converge, what would help.
 
     Parameters
@@ -30,6 +39,8 @@ def explain(descent: Descent, monitor: Monitor, examples: Examples, fit: Fit) ->
         Its stopping rules and last steps.
     examples : Examples
         The data it was run on.
+    schedule : Schedule or None
+        Its learning rates; None if every step found its own.
     fit : Fit
         What came of it, with the learning rate and the largest stable one, which is
         NaN when squares of X overflow and None where it is not known.
@@ -63,19 +74,25 @@ def explain(descent: Descent, monitor: Monitor, examples: Examples, fit: Fit) ->
         case Reason.CALLBACK:
             return f"Stopped by the callback {done}; {gradient}."
         case Reason.DIVERGED:
-            return _divergence(descent, examples, fit)
+            return _divergence(descent, examples, schedule, fit)
         case Reason.MAX_ITER | Reason.MAX_SECONDS | Reason.INTERRUPTED:
-            return _unfinished(descent, monitor, examples, fit)
+            return _unfinished(descent, monitor, examples, schedule, fit)
 
 
 def _unfinished(
-    descent: Descent, monitor: Monitor, examples: Examples, fit: Fit
+    descent: Descent,
+    monitor: Monitor,
+    examples: Examples,
+    schedule: Schedule | None,
+    fit: Fit,
 ) -> str:
     """Return how far a run was that was cut short, and what would have helped."""
     limit = descent.reason.value
     cause = "by Ctrl-C" if descent.reason is Reason.INTERRUPTED else f"at {limit}"
     gtol = monitor.tolerances.gtol
-    rate, max_stable = fit.learning_rate, fit.max_stable_learning_rate
+    max_stable = fit.max_stable_learning_rate
+    rate, at_step = _largest_rate(schedule, descent, fit)
+    loss = LOSSES[fit.loss_name]
     parts = [
         f"Stopped {cause} after {_count(descent.n_iter, 'iteration')}; the largest "
         f"gradient component is {descent.gradient_max:.4g}"
@@ -91,20 +108,29 @@ def _unfinished(
         parts[0] += f"the last one lowered the loss by {fall:.2g} %."
     else:  # which has no parts
         parts[0] += f"the last one lowered the loss by {before - after:.2g}."
-    steps = monitor.steps_to(gtol) if gtol else math.inf
-    if steps < math.inf:
-        more = _count(int(steps), "iteration")
+    pace = monitor.pace() if gtol and loss.smooth else 0.0  # a kink stays steep
+    if pace:
+        more = _count(math.ceil(monitor.way_to(gtol) / pace), "iteration")
         parts.append(f"At the present pace gtol={gtol:g} needs about {more} more.")
     if max_stable is not None and rate >= max_stable:
-        parts.append(_too_large(rate, max_stable, examples))
+        parts.append(_too_large(rate, at_step, max_stable, examples))
         return " ".join(parts)
     unevenness = _unevenness(examples, len(descent.params) > examples.X.shape[1])
     assert monitor.zero is not None
     error = descent.gradient_max * unevenness * unevenness
     if descent.stalled and error <= MINIMUM * monitor.zero[1]:
         return f"{parts[0]} Gradient descent can do no more here, to rounding."
-    advice = _advice(unevenness, rate, max_stable)
-    if descent.stalled and max_stable is None:
+    advice = _advice(unevenness, rate, at_step, max_stable)
+    rule = None if fit.state is None else fit.state.optimizer.name
+    if pace and rule == "gd" and max_stable is not None and not at_step:
+        condition = 2 * rate / max_stable / pace
+        steps = math.ceil(monitor.way_to(gtol) * math.sqrt(condition))
+        if condition > CONDITION:
+            advice.append(
+                'optimizer="accelerated", which at the condition that the pace shows, '
+                f"{_factor(condition)}, needs about {_count(steps, 'iteration')}"
+            )
+    if descent.stalled and not loss.smooth:
         advice.append(
             "a smaller learning_rate, as steps too long cross the minimum to and fro"
         )
@@ -115,7 +141,9 @@ def _unfinished(
     return " ".join(parts)
 
 
-def _divergence(descent: Descent, examples: Examples, fit: Fit) -> str:
+def _divergence(
+    descent: Descent, examples: Examples, schedule: Schedule | None, fit: Fit
+) -> str:
     """Return iteration, learning rate, the largest stable one and what to do."""
     losses, max_stable = descent.losses, fit.max_stable_learning_rate
     lowest = int(np.nanargmin(losses))
@@ -127,14 +155,30 @@ def _divergence(descent: Descent, examples: Examples, fit: Fit) -> str:
     if max_stable is not None and math.isnan(max_stable):
         cause = "Values of X are too large to be squared: scale the columns."
     else:
-        cause = _too_large(fit.learning_rate, max_stable, examples)
+        rate, at_step = _largest_rate(schedule, descent, fit)
+        cause = _too_large(rate, at_step, max_stable, examples)
     return f"{seen} {cause}"
 
 
-def _too_large(rate: float, max_stable: float | None, examples: Examples) -> str:
+def _largest_rate(
+    schedule: Schedule | None, descent: Descent, fit: Fit
+) -> tuple[float, int]:
+    """Return the largest rate of a run and, if it was not always this, its step."""
+    if schedule is None or isinstance(schedule, Constant):
+        return fit.learning_rate, 0
+    done = fit.n_iter - descent.n_iter
+    rates = schedule.rates(done, max(descent.n_iter, 1))
+    at = int(rates.argmax())
+    return float(rates[at]), done + at + 1
+
+
+def _too_large(
+    rate: float, at_step: int, max_stable: float | None, examples: Examples
+) -> str:
     """Return the largest stable learning rate beside the one used, and what to do."""
-    if max_stable is None:  # of a loss that curves without bound
-        todo = f"learning_rate={rate:g} is too large. Pass a smaller one"
+    of_step = f" of step {at_step}" if at_step else ""
+    if max_stable is None:  # of a loss that curves without bound, or an adaptive rule
+        todo = f"learning_rate={rate:g}{of_step} is too large. Pass a smaller one"
         scale = ", or scale the columns with standardize=True"
         return f"{todo}{scale if examples.columns is None else ''}."
     place = "above" if rate > max_stable else "at" if rate == max_stable else "below"
@@ -142,12 +186,14 @@ def _too_large(rate: float, max_stable: float | None, examples: Examples) -> str
     if examples.columns is None:
         todo += ", or scale the columns with standardize=True"
     return (
-        f"learning_rate={rate:g} is {place} the largest stable one, {max_stable:.6g}. "
-        f"{todo}."
+        f"learning_rate={rate:g}{of_step} is {place} the largest stable one, "
+        f"{max_stable:.6g}. {todo}."
     )
 
 
-def _advice(unevenness: float, rate: float, max_stable: float | None) -> list[str]:
+def _advice(
+    unevenness: float, rate: float, at_step: int, max_stable: float | None
+) -> list[str]:
     """Return what beside more iterations would bring the run further."""
     advice = []
     if unevenness > UNEVEN:
@@ -156,8 +202,9 @@ def _advice(unevenness: float, rate: float, max_stable: float | None) -> list[st
             f"of {_factor(unevenness)}"
         )
     if max_stable is not None and rate < SLOW * max_stable:
+        largest = f"its largest, {rate:g}," if at_step else f"{rate:g}"
         advice.append(
-            f"a larger learning_rate, as {rate:g} is {rate / max_stable:.1g} of the "
+            f"a larger learning_rate, as {largest} is {rate / max_stable:.1g} of the "
             f"largest stable one, {max_stable:.6g}"
         )
     return advice

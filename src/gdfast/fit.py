@@ -94,10 +94,11 @@ class Fit:
     learning_rate : float
         The rate of the last step; of standardised columns where they were trained on.
     max_stable_learning_rate : float or None
-        The rate above which the update rule diverges on these data; of a loss that is
-        not square, up to which it surely does not. None where finding it would have
-        cost more than a tenth of the run, for losses that have none, and for rules and
-        rates that adapt to the gradients.
+        The rate above which the update rule diverges on these data. If the loss is not
+        square, on squares that curve as much as it does at most: "gd" is stable below
+        it for any loss, which is not proven of rules with momentum. None where finding
+        it would have cost more than a tenth of the run, for losses that have none, and
+        for rules and rates that adapt to the gradients.
     history : History or None
         What every iteration saw.
     feature_names : tuple of str or None
@@ -106,6 +107,8 @@ class Fit:
         Name of the loss.
     loss_params : dict of str to float
         Its parameter by name; empty if it has none.
+    penalty : dict of str to float
+        Factors of the penalty by its names, ``l1`` and ``l2``; empty if it has none.
     standardized : bool
         Whether it was trained on standardised columns, to which the learning rates
         then belong.
@@ -145,6 +148,7 @@ class Fit:
     feature_names: tuple[str, ...] | None
     loss_name: str
     loss_params: dict[str, float]
+    penalty: dict[str, float]
     standardized: bool
     method: str
     state: State | None = field(default=None, repr=False)
@@ -261,14 +265,15 @@ class Fit:
         if len(self.coef) > len(terms):
             rows.append(("...", f"{len(self.coef) - len(terms)} more"))
         params = [f"{name}={value:g}" for name, value in self.loss_params.items()]
-        loss = ", ".join([self.loss_name, *params])
+        penalty = "".join(f" + {by:g} {name}" for name, by in self.penalty.items())
+        loss = ", ".join([self.loss_name, *params]) + penalty
         stable = self.max_stable_learning_rate
         note = "" if stable is None else f" (stable below {stable:.6g})"
         if self.standardized:
             note += ", of standardised columns"
         rows += [
             ("intercept", f"{self.intercept:.10g}"),
-            (f"loss ({loss})", f"{self.loss:.10g}"),
+            (f"{'objective' if penalty else 'loss'} ({loss})", f"{self.loss:.10g}"),
             ("iterations", str(self.n_iter)),
             ("learning rate", f"{self.learning_rate:.6g}{note}"),
         ]
@@ -379,6 +384,7 @@ def _check_written(state: dict[str, Any]) -> None:
         )
     state.setdefault("method", "passes")  # there was nothing else
     state.setdefault("state", None)
+    state.setdefault("penalty", {})
     state.setdefault("loss_params", {})
 
 

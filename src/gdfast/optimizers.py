@@ -48,8 +48,9 @@ class Optimizer:
     def __post_init__(self) -> None:
         """Check the constants: from 0 to below 1, an epsilon above 0."""
         for field in fields(self):
-            value, is_divisor = getattr(self, field.name), field.name == "epsilon"
-            if check_number(value, field.name, low=0, open_low=is_divisor) >= 1:
+            value, is_epsilon = getattr(self, field.name), field.name == "epsilon"
+            number = check_number(value, field.name, low=0, open_low=is_epsilon)
+            if number >= 1 and not is_epsilon:
                 raise ValueError(f"{field.name} must be below 1, got {value!r}")
 
     @cached_property
@@ -58,6 +59,7 @@ class Optimizer:
         values = np.zeros(3)
         for k, field in enumerate(fields(self)):
             values[k] = getattr(self, field.name)
+        values.flags.writeable = False  # the rules are shared
         return values
 
     @property
@@ -391,14 +393,17 @@ def check_optimizer(optimizer: object) -> Optimizer:
 
     Raises
     ------
+    TypeError
+        If it is neither.
     ValueError
         If there is none of this name; the message lists those there are.
     """
-    if isinstance(optimizer, Optimizer):
+    if isinstance(optimizer, Optimizer) and hasattr(optimizer, "kind"):
         return optimizer
     if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
         known = ", ".join(map(repr, OPTIMIZERS))
-        raise ValueError(
+        error = ValueError if isinstance(optimizer, str) else TypeError
+        raise error(
             f"optimizer must be one of {known}, or made of a class of "
             f"gdfast.optimizers; got {optimizer!r}"
         )

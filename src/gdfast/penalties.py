@@ -29,6 +29,12 @@ class Penalty(NamedTuple):
     l2: float = 0.0
     bounds: Doubles | None = None
 
+    @property
+    def factors(self) -> dict[str, float]:
+        """The factors that are not 0, by their names."""
+        named = {"l1": self.l1, "l2": self.l2}
+        return {name: value for name, value in named.items() if value}
+
 
 NO_PENALTY = Penalty()
 
@@ -96,7 +102,10 @@ def check_bounds(bounds: object, n_features: int) -> Doubles:
         raise ValueError(f"bounds must be a pair (low, high), got {bounds!r}")
     array = np.empty((2, n_features))
     for row, bound in zip(array, bounds, strict=True):
-        values = np.asarray(bound)
+        try:
+            values = np.asarray(bound)
+        except ValueError as error:
+            raise ValueError(f"bounds must be numbers or arrays: {error}") from error
         if values.dtype.kind not in "iuf":
             raise TypeError(f"bounds must be numbers, got {bound!r}")
         if values.shape not in ((), (n_features,)):
@@ -107,5 +116,8 @@ def check_bounds(bounds: object, n_features: int) -> Doubles:
         row[:] = values
     low, high = array
     if not ((low <= high) & (low < np.inf) & (high > -np.inf)).all():
-        raise ValueError("bounds must have no NaN and no low above its high")
+        raise ValueError(
+            "bounds must leave room: no NaN, no low above its high, no low of inf and "
+            "no high of -inf"
+        )
     return array

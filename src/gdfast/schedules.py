@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,6 +50,12 @@ class Schedule:
         """
         with np.errstate(all="ignore"):  # and looked at
             rates = np.asarray(self(np.arange(done + 1.0, done + n_steps + 1)), float)
+        if rates.shape not in ((), (n_steps,)):
+            raise ValueError(
+                "learning_rate must give one number for each step, got an array of "
+                f"shape {rates.shape} for {n_steps} steps"
+            )
+        rates = np.ascontiguousarray(np.broadcast_to(rates, n_steps))
         wrong = ~((rates >= 0) & (rates < math.inf))
         if wrong.any():
             t = int(wrong.argmax())
@@ -273,7 +279,7 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class Function(Schedule):
-    """A function of the number of a step, called for one step after the other.
+    """A function of the number of a step, called once for each, in their order.
 
     Parameters
     ----------
@@ -282,14 +288,19 @@ class Function(Schedule):
     """
 
     function: Callable[[int], float]
+    known: dict[int, float] = field(default_factory=dict, repr=False, compare=False)
 
     name = "function"
 
     def __call__(self, t: Any) -> Any:
         """Return the learning rate of step t."""
-        if np.ndim(t) == 0:
-            return check_number(self.function(int(t)), "learning_rate", low=0)
-        return np.array([self(step) for step in t])
+        if np.ndim(t):
+            return np.array([self(step) for step in t])
+        step = int(t)
+        if step not in self.known:
+            name = f"learning_rate of step {step}"
+            self.known[step] = check_number(self.function(step), name, low=0)
+        return self.known[step]
 
 
 SCHEDULES: tuple[type[Schedule], ...] = (
@@ -326,8 +337,8 @@ def check_schedule(
     TypeError, ValueError
         If it is none of these.
     """
-    if isinstance(value, Schedule):
+    if isinstance(value, Schedule) and type(value) is not Schedule:
         return value
-    if callable(value) and not isinstance(value, type):
+    if callable(value) and not isinstance(value, (type, Schedule)):
         return Function(value)
     return Constant(check_number(value, name, low=0, open_low=True, note=note))

@@ -116,6 +116,7 @@ class Monitor:
         self.zero = zero
         self.falls = falls
         self.first: Doubles | None = None
+        self.early: list[float] = []  # losses of the first steps
         self.recent = np.empty((0, 3))
 
     def check(self, trace: Doubles) -> Stop | None:
@@ -136,6 +137,8 @@ class Monitor:
             self.first = trace[0].copy()
         if self.zero is None:
             self.zero = self.first
+        if not self.falls and len(self.early) < GROWTH_STEPS:
+            self.early += trace[: GROWTH_STEPS - len(self.early), 0].tolist()
         known = len(self.recent)
         rows = np.concatenate((self.recent, trace)) if known else trace
         finite = np.isfinite(rows[:, 0])
@@ -176,8 +179,21 @@ class Monitor:
         limit = self._limit()
         return bool(loss > limit and loss - limit > self._rounding(limit))
 
-    def steps_to(self, gtol: float) -> float:
-        """Estimate the further steps to a gradient, at the pace of the last ones.
+    def pace(self) -> float:
+        """Return by what the logarithm of the gradient shrank a step of late.
+
+        Returns
+        -------
+        float
+            0 when it did not.
+        """
+        gradient = self.recent[:, 1]
+        if len(gradient) < 2 or not 0 < gradient[-1] < gradient[0]:
+            return 0.0
+        return math.log(gradient[0] / gradient[-1]) / (len(gradient) - 1)
+
+    def way_to(self, gtol: float) -> float:
+        """Return by what the logarithm of the gradient has to shrink yet.
 
         Parameters
         ----------
@@ -187,13 +203,9 @@ class Monitor:
         Returns
         -------
         float
-            The number of steps; inf when the gradient is not shrinking.
+            The difference of the logarithms.
         """
-        gradient = self.recent[:, 1]
-        if len(gradient) < 2 or not 0 < gradient[-1] < gradient[0]:
-            return math.inf
-        shrink_per_step = math.log(gradient[0] / gradient[-1]) / (len(gradient) - 1)
-        return math.ceil(math.log(gradient[-1] / gtol) / shrink_per_step)
+        return math.log(self.recent[-1, 1] / gtol)
 
     def _rules(self, rows: Doubles) -> Iterator[tuple[Flags, int, Reason]]:
         """Yield each rule that is on: where it holds, if by the update, its name."""
@@ -208,6 +220,7 @@ class Monitor:
             change_of_loss = np.abs(np.diff(loss))
             still[1:] = change_of_loss < ftol * np.abs(loss[:-1])
             still[1:] |= change_of_loss == 0  # also at a loss of zero
+            still[1:] &= rows[:-1, 2] < math.inf  # unless that was no step
             yield still, 0, Reason.FTOL
         if xtol:
             yield rows[:, 2] < xtol, 1, Reason.XTOL
@@ -231,9 +244,9 @@ class Monitor:
         first, zero = float(self.first[0]), float(self.zero[0])
         if self.falls:
             return first
-        if zero <= 0:  # zeros are perfect for a perceptron, and no measure
-            return math.inf
-        return FAR_ABOVE * max(first, zero)
+        # A perceptron begins at 0, which is no measure.
+        measure = max(first, zero)
+        return FAR_ABOVE * (measure if measure > 0 else max(self.early))
 
     def _rounding(self, loss: Any) -> Any:
         """Return the largest rise of a loss (number or array) that rounding explains.

@@ -257,18 +257,19 @@ def _add_sparse(loss: Loss, chunk: Examples, params: Doubles) -> GradientSum:
     X, y, weight, columns = chunk
     n_features = X.shape[1]
     at = params
-    if columns is not None:
-        center, factor = columns
-        coef = factor * params[:n_features]
-        at = np.append(coef, params[n_features:].sum() - center @ coef)
-    gradient = np.zeros(len(at))
-    stored = X.data, X.indices, X.indptr
-    sums = kernel.add_gradient_csr(
-        loss.kind, loss.param, *stored, y, weight, n_features, at, gradient
-    )
-    if columns is not None:
-        gradient[:-1] -= center * gradient[-1]
-        gradient[:-1] *= factor
+    with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges
+        if columns is not None:
+            center, factor = columns
+            coef = factor * params[:n_features]
+            at = np.append(coef, params[n_features:].sum() - center @ coef)
+        gradient = np.zeros(len(at))
+        stored = X.data, X.indices, X.indptr
+        sums = kernel.add_gradient_csr(
+            loss.kind, loss.param, *stored, y, weight, n_features, at, gradient
+        )
+        if columns is not None:
+            gradient[:-1] -= center * gradient[-1]
+            gradient[:-1] *= factor
     return GradientSum(gradient[: len(params)], *sums)
 
 

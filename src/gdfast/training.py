@@ -49,6 +49,7 @@ FREE_OPERATIONS = 1e5
 # When X and the way of the parameters are at most this many values, a fit keeps a copy
 # of the data and finds them when it is asked.
 KEPT_VALUES = 4096
+RATE_WORDS = ("auto", "backtracking")
 RATE_NOTE = ', a schedule, a function of the step, "backtracking" or "auto"'
 BACKTRACKING = ("gd", "accelerated")  # which a step may be tried of
 
@@ -85,11 +86,14 @@ class Units(NamedTuple):
         Number of columns.
     fit_intercept : bool
         Whether parameters end with the intercept.
+    bounds : ndarray of float64, shape (2, n_features), or None
+        The caller's bounds of the coefficients.
     """
 
     columns: Doubles | None
     n_features: int
     fit_intercept: bool
+    bounds: Doubles | None = None
 
     def params(self, coef: Doubles, intercept: float) -> Doubles:
         """Return the parameters of a model.
@@ -115,23 +119,13 @@ class Units(NamedTuple):
         params[self.n_features :] = intercept
         return params
 
-    def bounds(self, bounds: object) -> Doubles:
-        """Return checked bounds of the coefficients to train.
-
-        Parameters
-        ----------
-        bounds : pair
-            The caller's bounds.
-
-        Returns
-        -------
-        ndarray of float64, shape (2, n_features)
-            Bounds of the columns trained on.
-        """
-        checked = check_bounds(bounds, self.n_features)
-        if self.columns is not None:
-            checked /= self.columns[1]
-        return checked
+    @property
+    def trained_bounds(self) -> Doubles | None:
+        """Bounds of the columns trained on."""
+        if self.bounds is None or self.columns is None:
+            return self.bounds
+        bounds: Doubles = self.bounds / self.columns[1]
+        return bounds
 
     def model(self, params: Doubles) -> tuple[Doubles, Doubles]:
         """Return the coefficients and intercepts of one or more parameter vectors.
@@ -157,6 +151,8 @@ class Units(NamedTuple):
             center, factor = self.columns
             with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
                 coef *= factor
+                if self.bounds is not None:  # which rounding may have left
+                    coef = coef.clip(*self.bounds)
                 if self.fit_intercept:
                     intercept = intercept - coef @ center
         return coef, intercept
@@ -244,7 +240,8 @@ def train(
         Make no more steps when the call has taken this long, above 0; there is at least
         one.
     gtol : float or None
-        Stop when no component of the gradient is as large as this. The three
+        Stop when no component of the gradient is as large as this; at zeros with "l1"
+        and at bounds, of what of it leads downhill. The three
         tolerances are independent; None or 0 turns a rule off.
     xtol : float or None
         Stop when an update changes no parameter by as much as this.
@@ -266,8 +263,8 @@ def train(
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero. A weight of 2 counts as the row twice.
     class_weight : dict of class to number, "balanced" or None
-        Factors of the weights of rows with y = 0 and with y = 1, for "log_loss" alone
-        and labels that are 0 or 1; a class that a dict has not keeps its weights.
+        Factors of the weights of rows with y = 0 and with y = 1, for losses of labels
+        and targets that are 0 or 1; a class that a dict has not keeps its weights.
         "balanced" gives both classes half of the sum of all weights.
     standardize : bool
         Train on columns brought to mean 0 and standard deviation 1 (without intercept:
@@ -280,7 +277,8 @@ def train(
         Called as ``callback(iteration)`` before the first update, after every
         `callback_every` ones and at the end with a named tuple (iteration, loss, coef,
         intercept): the row of the history. The run ends there if it returns True or
-        raises `StopIteration`.
+        raises `StopIteration`; the model of a rule that looks ahead is behind what it
+        was shown.
     callback_every : int
         Updates from one call to the next, at least 1. They are made without a look back
         at Python, but for some 20 a second for the other rules.
@@ -303,8 +301,9 @@ def train(
     ------
     DivergenceError
         If the loss grows: at once when it is not finite, else after ten rises in a
-        row, or when it ends above where it began. A loss with a kink may rise at any
-        rate, and only the first is said of it. The attribute `fit` holds the run.
+        row, or when it ends above where it began. Where a stable run may rise, with a
+        kink or another rule than "gd", only rises to ten times the loss of the start
+        and of the zero model count. The attribute `fit` holds the run.
     ValueError
         If an argument has a wrong value or shape, or X or y has values that are
         missing, infinite, too large for the loss, or not what it is for.
@@ -323,9 +322,9 @@ def train(
     -----
     With ``z = X @ coef + intercept`` and, for labels 0 and 1, ``s = 2 y - 1``:
 
-    ============================= ============================== ============ ======
+    ============================= ============================== ============ =========
     name                          loss of one example            y            "auto"
-    ============================= ============================== ============ ======
+    ============================= ============================== ============ =========
     "squared_error"               (z - y)^2                      any          yes
     "half_squared_error"          (z - y)^2 / 2                  any          yes
     "log_loss"                    log(1 + exp(z)) - y z          from 0 to 1  yes
@@ -337,13 +336,13 @@ def train(
     "quantile"                    q max(0, y - z) +              any          no
                                   (1 - q) max(0, z - y),
                                   q = 0.5
-    "poisson"                     exp(z) - y z                   0 or more    no
+    "poisson"                     exp(z) - y z                   0 or more    see above
     "hinge"                       max(0, 1 - s z)                0 or 1       no
     "squared_hinge"               max(0, 1 - s z)^2              0 or 1       yes
     "modified_huber"              the same, linear below         0 or 1       yes
                                   s z = -1
     "perceptron"                  max(0, -s z)                   0 or 1       no
-    ============================= ============================== ============ ======
+    ============================= ============================== ============ =========
 
     Names, parameters and slopes at kinks are those of scikit-learn, but for its
     "squared_error", which is "half_squared_error" here, and its labels -1 and 1.
@@ -393,6 +392,11 @@ def train(
     >>> print(fit.predict(20).round(2))
     34.79
     """
+    deadline = math.inf
+    if max_seconds is not None:
+        deadline = time.perf_counter() + check_number(
+            max_seconds, "max_seconds", low=0, open_low=True, note=" or None"
+        )
     chosen = check_loss(loss)
     if resume is not None and not (coef_init is None and intercept_init is None):
         raise ValueError("resume takes the place of coef_init and intercept_init")
@@ -406,11 +410,6 @@ def train(
     penalised = check_penalty(penalty, alpha, l1_ratio)
     backtracks, schedule = _check_rate(learning_rate, rule, chosen)
     max_iter = check_int(max_iter, "max_iter", low=1)
-    deadline = math.inf
-    if max_seconds is not None:
-        deadline = time.perf_counter() + check_number(
-            max_seconds, "max_seconds", low=0, open_low=True, note=" or None"
-        )
     tolerances = Tolerances(
         _check_tolerance(gtol, "gtol"),
         _check_tolerance(xtol, "xtol"),
@@ -421,10 +420,7 @@ def train(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
     callback_every = check_int(callback_every, "callback_every", low=1)
-    if on_interrupt not in ("raise", "return"):
-        raise ValueError(
-            f'on_interrupt must be "raise" or "return", got {on_interrupt!r}'
-        )
+    _check_interrupt(on_interrupt)
     bar = progress_bar(max_iter) if check_bool(verbose, "verbose") else nullcontext()
     if n_threads is not None:
         n_threads = check_int(n_threads, "n_threads", low=1)
@@ -434,16 +430,18 @@ def train(
     with Team(n_threads) as team:
         if standardize:
             examples = _standardized(examples, fit_intercept, team)
-        units = Units(examples.columns, examples.X.shape[1], fit_intercept)
+        n_features = examples.X.shape[1]
+        units = Units(examples.columns, n_features, fit_intercept)
         if bounds is not None:
-            penalised = penalised._replace(bounds=units.bounds(bounds))
-        start = _start(units, coef_init, intercept_init, penalised)
+            units = units._replace(bounds=check_bounds(bounds, n_features))
+            penalised = penalised._replace(bounds=units.trained_bounds)
+        start = _start(units, coef_init, intercept_init)
         before, done = None, 0
         if resume is not None:
             before, done = _resumed(resume, units, rule, backtracks), resume.n_iter
             start = before.params.copy()
         summation = Summation(chosen, examples, team)
-        n_features, n_params = units.n_features, len(start)
+        n_params = len(start)
         updater = Updater(rule, penalised, n_features, n_params, schedule)
         if before:
             updater.state[:] = before.memory
@@ -517,7 +515,7 @@ def train(
         loss=float(descent.losses[-1]),
         n_iter=done + descent.n_iter,
         converged=descent.reason.converged,
-        stop_reason=partial(explain, descent, monitor, judged),
+        stop_reason=partial(explain, descent, monitor, judged, updater.schedule),
         learning_rate=_last_rate(driver, done + descent.n_iter),
         max_stable_learning_rate=stable,
         history=(
@@ -526,6 +524,7 @@ def train(
         feature_names=feature_names,
         loss_name=chosen.name,
         loss_params=chosen.params,
+        penalty=penalised.factors,
         standardized=examples.columns is not None,
         method=driver.method,
         state=State(descent.params, rule, updater.state, driver.method, driver.carried),
@@ -664,15 +663,15 @@ def _copy(examples: Examples) -> Examples:
     return Examples(X.copy(), y.copy(), weight, columns)
 
 
-def _is_word(value: object, *words: str) -> bool:
-    return isinstance(value, str) and value in words
-
-
 def _check_rate(
     learning_rate: object, rule: Optimizer, loss: Loss
 ) -> tuple[bool, Schedule | None]:
     """Return whether to backtrack, and the rates if nothing has to be found."""
-    if not _is_word(learning_rate, "auto", "backtracking"):
+    if isinstance(learning_rate, str) and learning_rate not in RATE_WORDS:
+        raise ValueError(
+            f"learning_rate must be a number{RATE_NOTE}; got {learning_rate!r}"
+        )
+    if not isinstance(learning_rate, str):
         return False, check_schedule(learning_rate, "learning_rate", RATE_NOTE)
     can_backtrack = loss.smooth and rule.name in BACKTRACKING
     if learning_rate == "backtracking":
@@ -713,9 +712,14 @@ def _check_history(history: object) -> None:
         raise ValueError(f'history must be "loss", "full" or False, got {history!r}')
 
 
-def _start(
-    units: Units, coef_init: object, intercept_init: object, penalty: Penalty
-) -> Doubles:
+def _check_interrupt(on_interrupt: object) -> None:
+    if not isinstance(on_interrupt, str) or on_interrupt not in ("raise", "return"):
+        raise ValueError(
+            f'on_interrupt must be "raise" or "return", got {on_interrupt!r}'
+        )
+
+
+def _start(units: Units, coef_init: object, intercept_init: object) -> Doubles:
     """Return the parameters to start from."""
     coef = np.zeros(units.n_features)
     intercept = 0.0
@@ -725,14 +729,12 @@ def _start(
         if not units.fit_intercept:
             raise ValueError("intercept_init has no use with fit_intercept=False")
         intercept = check_number(intercept_init, "intercept_init")
-    params = units.params(coef, intercept)
-    if penalty.bounds is not None:
-        start = params[: units.n_features]
-        inside = start.clip(*penalty.bounds)
-        if coef_init is not None and (start != inside).any():
+    if units.bounds is not None:
+        inside = coef.clip(*units.bounds)
+        if coef_init is not None and (coef != inside).any():
             raise ValueError("coef_init must be within bounds")
-        start[:] = inside
-    return params
+        coef = inside
+    return units.params(coef, intercept)
 
 
 def _resumed(fit: object, units: Units, rule: Optimizer, backtracks: bool) -> State:
