@@ -159,3 +159,18 @@ def test_sparse_frames_of_pandas():
     gaps = pd.DataFrame({"a": pd.arrays.SparseArray([1, np.nan, 2, 3, 4])})
     with pytest.raises(ValueError, match=r"^X .*missing values"):
         gdfast.train(gaps, Y)
+
+
+def test_columns_may_have_any_name():
+    pandas = pytest.importorskip("pandas")
+    names = ["tocsr", "column_names", "null_count", "shape", "values"]
+    rng = np.random.default_rng(0)
+    X, y = rng.random((9, 5)), rng.random(9)
+    for frame in (
+        pandas.DataFrame(X, columns=names),
+        pandas.DataFrame(X, columns=names, index=["null_count", *"abcdefgh"]),
+        pandas.DataFrame(X, columns=names).astype("Float64"),
+    ):
+        fit = gdfast.train(frame, y, max_iter=5)
+        assert fit.feature_names == tuple(names)
+        assert fit.coef.tobytes() == gdfast.train(X, y, max_iter=5).coef.tobytes()

@@ -90,7 +90,7 @@ def _is(values: object, library: str, kind: str) -> bool:
 
 def _values(column: Any, title: str) -> NDArray[Any]:
     """Return a column as an array, without a copy where that can be."""
-    if hasattr(column, "null_count"):  # polars, pyarrow
+    if hasattr(type(column), "null_count"):  # polars, pyarrow
         if callable(column.null_count):
             missing = column.null_count() > 0
         else:

@@ -55,7 +55,7 @@ def check_X(X: Any, name: str = "X") -> tuple[Matrix, tuple[str, ...] | None]:
         array, names = X, None
     elif (frame := _frames.sparse_frame(X)) is not None:
         return _sparse(frame, name), _names(X)
-    elif hasattr(X, "tocsr"):
+    elif hasattr(type(X), "tocsr"):  # no column of a frame that is called so
         return _sparse(X, name), None
     else:
         names = _names(X)
@@ -477,7 +477,7 @@ def _check_range(numbers: Ints, limit: int, what: str, name: str) -> None:
 
 def _names(X: object) -> tuple[str, ...] | None:
     """Return the column names of a frame, or the name of a series, if strings."""
-    if hasattr(X, "column_names"):  # a table of pyarrow
+    if hasattr(type(X), "column_names"):  # a table of pyarrow
         names = tuple(X.column_names)
     elif hasattr(X, "columns"):
         names = tuple(X.columns)
@@ -490,7 +490,7 @@ def _names(X: object) -> tuple[str, ...] | None:
 
 def _array(values: object, name: str) -> NDArray[Any]:
     """Return `values` as an array, not looking at its type yet."""
-    if hasattr(values, "tocsr"):
+    if hasattr(type(values), "tocsr"):
         raise TypeError(f"{name} is a sparse matrix; pass an array of its values")
     if (columns := _frames.columns(values, name)) is not None:
         arrays = [_floats(array, label) for label, array in columns]
