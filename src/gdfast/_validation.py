@@ -475,7 +475,7 @@ def _check_range(numbers: Ints, limit: int, what: str, name: str) -> None:
         )
 
 
-def _names(X: object) -> tuple[str, ...] | None:
+def _names(X: Any) -> tuple[str, ...] | None:
     """Return the column names of a frame, or the name of a series, if strings."""
     if hasattr(type(X), "column_names"):  # a table of pyarrow
         names = tuple(X.column_names)

@@ -32,6 +32,8 @@ class Penalty(NamedTuple):
     @property
     def factors(self) -> dict[str, float]:
         """The factors that are not 0, by their names."""
+        if self is NO_PENALTY:
+            return {}
         named = {"l1": self.l1, "l2": self.l2}
         return {name: value for name, value in named.items() if value}
 

@@ -721,6 +721,8 @@ def _check_interrupt(on_interrupt: object) -> None:
 
 def _start(units: Units, coef_init: object, intercept_init: object) -> Doubles:
     """Return the parameters to start from."""
+    if coef_init is None and intercept_init is None and units.bounds is None:
+        return np.zeros(units.n_features + units.fit_intercept)
     coef = np.zeros(units.n_features)
     intercept = 0.0
     if coef_init is not None:
