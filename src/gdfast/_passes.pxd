@@ -284,5 +284,5 @@ cdef inline double weight_sum(const Data* data) noexcept nogil:
         return <double> data.n_rows
     memset(part, 0, sizeof(part))
     for i in range(data.n_rows):
-        part[i % LANES] += data.sample_weight[i]
+        part[i % LANES] += data.sample_weight[i if data.order == NULL else data.order[i]]
     return fold_lanes(part)

@@ -63,7 +63,7 @@ def explain(descent: Descent, monitor: Monitor, examples: Examples, fit: Fit) ->
         case Reason.CALLBACK:
             return f"Stopped by the callback {done}; {gradient}."
         case Reason.DIVERGED:
-            return _divergence(descent, examples, fit)
+            return _divergence(descent, monitor, examples, fit)
         case Reason.MAX_ITER | Reason.MAX_SECONDS | Reason.INTERRUPTED:
             return _unfinished(descent, monitor, examples, fit)
 
@@ -115,9 +115,14 @@ def _unfinished(
     return " ".join(parts)
 
 
-def _divergence(descent: Descent, examples: Examples, fit: Fit) -> str:
+def _divergence(
+    descent: Descent, monitor: Monitor, examples: Examples, fit: Fit
+) -> str:
     """Return iteration, learning rate, the largest stable one and what to do."""
-    losses, max_stable = descent.losses, fit.max_stable_learning_rate
+    assert monitor.first is not None
+    # The first epoch's loss is not that of the start.
+    losses = np.append(monitor.first[0], descent.losses[1:])
+    max_stable = fit.max_stable_learning_rate
     lowest = int(np.nanargmin(losses))
     seen = (
         f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} the "

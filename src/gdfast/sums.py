@@ -74,7 +74,7 @@ class Examples(NamedTuple):
             yield self
             return
         for start in range(0, len(X), rows):
-            yield self._rows(slice(start, start + rows))
+            yield self.rows(slice(start, start + rows))
 
     def parts(self) -> list[Examples]:
         """Return the chunks that are summed each by itself, for threads to share.
@@ -87,14 +87,25 @@ class Examples(NamedTuple):
         """
         if isinstance(self.X, CSR):
             stored = max(CHUNK_VALUES, MIN_CHUNK_STORED * self.X.shape[1])
-            return [self._rows(part) for part in self.X.chunks(stored)]
+            return [self.rows(part) for part in self.X.chunks(stored)]
         if self.X.size <= CHUNK_VALUES:
             return [self]
         rows = max(MIN_CHUNK_ROWS, CHUNK_VALUES // self.X.shape[1])
         return list(self.chunks(rows))
 
-    def _rows(self, part: slice) -> Examples:
-        """Return views of some rows."""
+    def rows(self, part: slice) -> Examples:
+        """Return some successive rows without copying them.
+
+        Parameters
+        ----------
+        part : slice
+            Which.
+
+        Returns
+        -------
+        Examples
+            Views of them.
+        """
         X, y, weight, columns = self
         weight = None if weight is None else weight[part]
         return Examples(X[part], y[part], weight, columns)

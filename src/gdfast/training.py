@@ -26,6 +26,8 @@ from gdfast._validation import (
     raise_nonfinite,
 )
 from gdfast.backtracking import Backtracking
+from gdfast.batches import Batches, check_batches, largest_curvature
+from gdfast.csr import CSR
 from gdfast.curvature import largest_eigenvalue, needs_moments, operations
 from gdfast.descent import Descent, Driver, RowCallback, descend
 from gdfast.diagnosis import explain
@@ -173,6 +175,10 @@ def train(
     bounds: tuple[ArrayLike, ArrayLike] | None = None,
     optimizer: str | Optimizer = "gd",
     learning_rate: float | str | Callable[[int], float] = "auto",
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    random_state: int | np.random.Generator | None = None,
+    average: bool | int = False,
     max_iter: int = 1000,
     max_seconds: float | None = None,
     gtol: float | None = None,
@@ -191,12 +197,13 @@ def train(
     n_threads: int | None = None,
     verbose: bool = False,
 ) -> Fit:
-    """Train a linear model by full-batch gradient descent.
+    """Train a linear model by gradient descent, full-batch or in mini-batches.
 
     Minimises the mean loss of ``z = X @ coef + intercept``, the mean weighted by
     `sample_weight`, and a penalty of the coefficients; every iteration sums the
     gradients of all examples and, if `optimizer` names no other rule, subtracts
-    `learning_rate` times their mean from the parameters.
+    `learning_rate` times their mean from the parameters. With `batch_size` it does so
+    for one batch of examples after the other.
 
     Parameters
     ----------
@@ -237,8 +244,25 @@ def train(
         for every step until the objective falls as promised, with "gd" and
         "accelerated"; "auto" means it there for "poisson". Losses with a kink, marked
         in the table below, have no "auto" with the other rules.
+        With `batch_size`, "auto" takes 1 over the largest curvature that a single
+        example can have (see Notes), there is no "backtracking", and a schedule counts
+        updates, not epochs.
+    batch_size : int or None
+        Rows of a mini-batch, from 1 to n_samples; None for all rows in every update.
+        An iteration is then an epoch, which makes an update on every batch.
+    shuffle : bool
+        Whether every epoch takes the rows in an order of its own; else as they lie.
+    random_state : int, Generator or None
+        What the orders are drawn from: that of epoch k is the k-th
+        ``rng.permutation(n_samples)`` with ``rng = np.random.default_rng(random_state)``.
+        A Generator is used itself and goes on with the next epoch's; None is another
+        number every time.
+    average : bool or int
+        With `batch_size`, whether the model is the mean of the parameters after every
+        update, from the first on or, for a number of at least 1, from that one on; the
+        last parameters if fewer were made.
     max_iter : int
-        Largest number of updates, at least 1.
+        Largest number of updates, at least 1; of epochs with `batch_size`.
     max_seconds : float or None
         Make no more steps when the call has taken this long, above 0; there is at least
         one.
@@ -408,6 +432,11 @@ def train(
     )
     fit_intercept = check_bool(fit_intercept, "fit_intercept")
     _check_history(history)
+    batches = check_batches(
+        batch_size, shuffle, random_state, average, len(examples.X)
+    )
+    if batches is not None:
+        _check_batched(examples, chosen, rule, learning_rate, backtracks, tolerances)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
     callback_every = check_int(callback_every, "callback_every", low=1)
@@ -432,7 +461,12 @@ def train(
         n_features, n_params = units.n_features, len(start)
         updater = Updater(rule, penalised, n_features, n_params, schedule)
         driver: Driver
-        if backtracks:
+        if batches is not None:
+            driver = Batches(summation, updater, n_params, *batches)
+            if schedule is None:
+                bound = largest_curvature(chosen, penalised, examples)
+                updater.schedule = Constant(_safe_rate(bound, examples))
+        elif backtracks:
             driver = Backtracking(summation, updater, n_features, penalised.l2)
         else:
             to_find = schedule is None
@@ -446,7 +480,11 @@ def train(
             origin = np.zeros_like(start)
             trace, _ = driver.take_steps(origin, range(0), False, end=True)
             zero = trace[0]
-        monitor = Monitor(tolerances, zero, rule.name == "gd" and chosen.smooth)
+        falls = rule.name == "gd" and chosen.smooth and batches is None
+        monitor = Monitor(tolerances, zero, falls, epochs=batches is not None)
+        if batches is not None:  # the first epoch does not show it
+            trace, _ = driver.take_steps(start.copy(), range(0), False, end=True)
+            monitor.first = trace[0]
         with bar as progress:
             descent = descend(
                 driver,
@@ -460,7 +498,8 @@ def train(
                 on_row=None if callback is None else _row_callback(callback, units),
                 progress=progress,
             )
-    if not math.isfinite(descent.losses[0]):
+    first_row = descent.losses if monitor.first is None else monitor.first
+    if not math.isfinite(first_row[0]):
         raise_nonfinite(X=examples.X, y=examples.y)
         culprits = "coef_init, intercept_init, X or y" if start.any() else "X or y"
         raise ValueError(
@@ -474,7 +513,7 @@ def train(
     if curvature is None and isinstance(driver, Moments):
         curvature = _curvature(chosen, summation, penalised, driver, len(start))
     stable: float | Callable[[Fit], float] | None = None
-    adapts = backtracks or rule.stability is None
+    adapts = backtracks or batches is not None or rule.stability is None
     if not adapts and chosen.max_curvature < math.inf:
         if curvature is not None:
             stable = _quotient(rule, curvature)
@@ -673,12 +712,44 @@ def _check_rate(
     )
 
 
+def _check_batched(
+    examples: Examples,
+    loss: Loss,
+    rule: Optimizer,
+    learning_rate: object,
+    backtracks: bool,
+    tolerances: Tolerances,
+) -> None:
+    """Raise for what there is not with mini-batches."""
+    if isinstance(examples.X, CSR):
+        raise ValueError(
+            "batch_size is for rows that are stored whole, not for sparse ones: pass "
+            "X.toarray(), or batch_size=None"
+        )
+    if _is_word(learning_rate, "backtracking"):
+        raise ValueError(
+            'learning_rate="backtracking" is for all rows at once: pass a rate, or '
+            "batch_size=None"
+        )
+    if backtracks:
+        raise ValueError(
+            f"learning_rate must be given with batch_size for the loss {loss.name!r} "
+            f"with the optimizer {rule.name!r}: its curvature has no bound"
+        )
+    if tolerances.gtol:
+        raise ValueError(
+            "gtol must be None with batch_size, as an epoch does not find the gradient "
+            "of all rows: pass xtol or ftol"
+        )
+
+
 def _last_rate(driver: Driver, n_iter: int) -> float:
     """Return the learning rate of the last step, or the one that was meant for it."""
     if isinstance(driver, Backtracking):
         return driver.origin.last_rate
     assert driver.updater.schedule is not None
-    return float(driver.updater.schedule(max(n_iter, 1)))
+    n_steps = driver.n_steps if isinstance(driver, Batches) else n_iter
+    return float(driver.updater.schedule(max(n_steps, 1)))
 
 
 def _check_tolerance(value: object, name: str) -> float:
