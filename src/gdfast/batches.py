@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles
@@ -18,6 +21,7 @@ from gdfast.sums import CHUNK_VALUES, Examples, Summation
 # What a row and an update cost beside the values that they go through, in such.
 ROW_VALUES = 8
 STEP_VALUES = 64
+QUICK_ROWS = 1_000_000  # an order of which is drawn in some 20 ms
 
 
 class Origin(NamedTuple):
@@ -154,7 +158,7 @@ class Batches:
         loss, examples = self.summation.loss, self.summation.examples
         n_rows, order = len(examples.X), None
         if self._generator is not None:
-            order = self._generator.permutation(n_rows).astype(np.intp, copy=False)
+            order = drawn(self._generator, n_rows).astype(np.intp, copy=False)
         sums = np.zeros(2)
         for start in range(0, n_rows, self._rows):
             rows = slice(start, start + self._rows)
@@ -184,6 +188,34 @@ class Batches:
         self.updater.step.take_step(
             loss_sum / weight_sum, params, gradient / weight_sum, None, params, row
         )
+
+
+def drawn(generator: np.random.Generator, n_rows: int) -> NDArray[np.int64]:
+    """Return the next permutation of some rows; Ctrl-C does not wait for a long one.
+
+    Parameters
+    ----------
+    generator : Generator
+        What it is drawn from.
+    n_rows : int
+        How many rows.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_rows,)
+        ``generator.permutation(n_rows)``.
+    """
+    if n_rows <= QUICK_ROWS:
+        return generator.permutation(n_rows)
+    # By a thread that may be left, and so from a copy that it may go on with.
+    own = copy.deepcopy(generator)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="gdfast")
+    try:
+        order = pool.submit(own.permutation, n_rows).result()
+    finally:
+        pool.shutdown(wait=False)
+    generator.bit_generator.state = own.bit_generator.state
+    return order
 
 
 def check_batches(

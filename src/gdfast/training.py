@@ -381,6 +381,23 @@ def train(
     run ended by a rule may make up to about 50 ms of steps twice. `X` is not read to be
     checked: a missing or infinite value shows in the sums, and is looked for then.
 
+    With `batch_size` an update takes the mean gradient of its batch, (sum of weight
+    times gradient) / (sum of weights), plus that of the penalty. The last batch of an
+    epoch, with the rows that are left, has a mean of its own rows and so an update as
+    long as any other; divided by `batch_size`, it would count its data less than the
+    penalty. A batch whose weights are all 0 makes no update. The history has of every
+    epoch the mean of what its batches saw before their own updates, loss and penalty,
+    each counted by its weights; the last row has the loss of the model on all rows.
+    `xtol` compares the parameters before and after an epoch and `ftol` the losses of
+    successive epochs; there is no `gtol`, as no epoch knows the gradient of all rows.
+    "auto" is 1 / (c max abs([x, 1])^2 + l2), c being the largest second derivative of
+    the loss and l2 that of the penalty: no batch curves more, so that no plain step
+    raises the objective of its own batch. A divergence is a loss that is not finite, or
+    one ten times as large as those of the start and of the zero model. With `average`
+    the last row alone shows the mean. Two readings of `X` beside the epochs see the
+    start and the end, a third finds "auto". A batch is summed by one thread. An
+    order takes 8 bytes a row.
+
     Sums are in float64 whatever the type of `X`. Besides what is returned and copies of
     data that cannot be read in place, a run needs a few MB (up to 30 with `standardize`
     or on moments of hundreds of columns), or a few hundredths of `X` if that is more.
@@ -394,6 +411,12 @@ def train(
     arXiv:1609.04747, section 2.1, equation 1 (batch gradient descent).
     N. Parikh, S. Boyd, "Proximal algorithms", Found. Trends Optim. 1(3), 2014, section
     4.2 (proximal gradient method), 6.5.2 (soft thresholding).
+    L. Bottou, F. E. Curtis, J. Nocedal, "Optimization methods for large-scale machine
+    learning", SIAM Review 60(2), 2018 (stochastic and mini-batch steps).
+    B. T. Polyak, A. B. Juditsky, "Acceleration of stochastic approximation by
+    averaging", SIAM J. Control Optim. 30(4), 1992; D. Ruppert, "Efficient estimations
+    from a slowly convergent Robbins-Monro process", Cornell University, ORIE report
+    781, 1988 (`average`).
     Y. Nesterov, "Lectures on Convex Optimization", 2nd ed., 2018, theorem 2.1.14 (the
     step 1/L).
 
