@@ -64,6 +64,14 @@ class Gradients:
         return weight @ MEANS[self.loss](X @ w, y) / weight.sum() + self.l2 * w @ w / 2
 
 
+@pytest.fixture(params=["batches", "parts"])
+def way(request, monkeypatch):
+    """Both ways to make a step, forced: by the kernel, and part by part."""
+    if request.param == "parts":
+        monkeypatch.setattr(batches, "CHUNK_VALUES", 40)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("size", [1, 7, 60])
 @pytest.mark.parametrize("loss", SLOPES)
@@ -142,7 +150,9 @@ def test_rows_of_every_shape(dtype, standardize, shape, size, rng):
         assert fit.learning_rate == rates(len(path))
 
 
-@pytest.mark.parametrize("options", [{"penalty": "l1", "alpha": 0.2}, {"bounds": (0, 9)}])
+@pytest.mark.parametrize(
+    "options", [{"penalty": "l1", "alpha": 0.2}, {"bounds": (0, 9)}]
+)
 def test_proximal_steps_are_made_on_batches_too(options, data):
     X, y, weight = data
     limits = (0.2, -np.inf) if "penalty" in options else (0.0, 0.0)
@@ -168,13 +178,16 @@ def test_one_batch_of_all_rows_is_the_full_batch(name, data):
 def test_a_weight_of_two_in_a_batch_is_the_row_twice_in_it(data):
     X, y, _ = data
     options = {"shuffle": False, "learning_rate": 0.01, "max_iter": 3}
-    twice = np.arange(60).repeat(np.tile([1, 2, 2], 20))  # a batch of 3 becomes one of 5
+    twice = np.arange(60).repeat(
+        np.tile([1, 2, 2], 20)
+    )  # a batch of 3 becomes one of 5
     by_rows = gdfast.train(X[twice], y[twice], batch_size=5, **options)
     weight = np.tile([1.0, 2.0, 2.0], 20)
     by_weight = gdfast.train(X, y, sample_weight=weight, batch_size=3, **options)
     np.testing.assert_allclose(parameters(by_rows), parameters(by_weight), rtol=1e-12)
 
 
+@pytest.mark.usefixtures("way")
 def test_a_batch_without_weight_makes_no_update_and_takes_no_rate(data):
     X, y, weight = data
     weight[[0, 1, 2, 10, 11, 12, 13, 14]] = 0  # the third batch of five has none at all
@@ -195,13 +208,12 @@ def test_a_batch_without_weight_makes_no_update_and_takes_no_rate(data):
 
 
 @pytest.mark.parametrize("average", [True, np.True_, 1, 2, 9, 10, 27, 28])
-@pytest.mark.parametrize("call_rows", [1, 1000])
+@pytest.mark.parametrize("values", [1, 300, 1 << 20])
 def test_the_average_is_that_of_all_updates_from_one_on(
-    average, call_rows, data, monkeypatch
+    average, values, data, monkeypatch
 ):
     X, y, weight = data
-    if call_rows == 1:
-        monkeypatch.setattr(batches, "CHUNK_VALUES", 1)
+    monkeypatch.setattr(batches, "CHUNK_VALUES", values)
     path = plain_loop(X, y, weight, orders(60, 3, 2), 7, lambda t: 0.02)
     assert len(path) == 27
     fit = gdfast.train(
@@ -231,7 +243,7 @@ def test_how_updates_are_grouped_does_not_matter(name, average, data, monkeypatc
     options = {"optimizer": name, "learning_rate": 0.01, "max_iter": 20}
     options |= {"batch_size": 4, "random_state": 3, "history": "full"}
     whole = gdfast.train(X, y, average=average, **options)
-    monkeypatch.setattr(batches, "CHUNK_VALUES", 1)
+    monkeypatch.setattr(batches, "CHUNK_VALUES", 250)  # two batches a call
     monkeypatch.setattr(descent, "MAX_SLICE_STEPS", 3)
     assert all_of(gdfast.train(X, y, average=average, **options)) == all_of(whole)
 
@@ -239,7 +251,9 @@ def test_how_updates_are_grouped_does_not_matter(name, average, data, monkeypatc
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("average", [False, True])
 @pytest.mark.parametrize("rule", ["ftol", "xtol", "callback"])
-def test_a_run_that_is_ended_has_the_bits_of_so_many_epochs(rule, average, shuffle, data):
+def test_a_run_that_is_ended_has_the_bits_of_so_many_epochs(
+    rule, average, shuffle, data
+):
     X, y, _ = data
     options = {"batch_size": 7, "random_state": 3, "history": "full"}
     options |= {"optimizer": "adam", "average": average, "shuffle": shuffle}
@@ -272,7 +286,9 @@ def test_the_end_is_another_measure_and_ends_nothing(data):
 
 @pytest.mark.parametrize("call", [1, 4])
 @pytest.mark.parametrize("after", [False, True])
-def test_an_interrupted_run_has_the_bits_of_so_many_epochs(call, after, data, monkeypatch):
+def test_an_interrupted_run_has_the_bits_of_so_many_epochs(
+    call, after, data, monkeypatch
+):
     X, y, _ = data
     options = {"batch_size": 7, "random_state": 3, "history": "full", "average": True}
     expected = gdfast.train(X, y, max_iter=15, **options)
@@ -473,8 +489,16 @@ def test_the_kernel_checks_what_it_is_given(kernel, changes, message):
         ({"average": 1.5}, TypeError, "average must be a whole number"),
         ({"batch_size": None, "average": 3}, ValueError, "average has no use without"),
         ({"gtol": 1e-3}, ValueError, "gtol must be None with batch_size"),
-        ({"learning_rate": "backtracking"}, ValueError, '"backtracking" is for all rows'),
-        ({"loss": "poisson"}, ValueError, "learning_rate must be given with batch_size"),
+        (
+            {"learning_rate": "backtracking"},
+            ValueError,
+            '"backtracking" is for all rows',
+        ),
+        (
+            {"loss": "poisson"},
+            ValueError,
+            "learning_rate must be given with batch_size",
+        ),
         ({"loss": "quantile"}, ValueError, "learning_rate must be given for the loss"),
     ],
 )
@@ -487,7 +511,9 @@ def test_wrong_values_are_named(data, options, error, message):
 def test_sparse_rows_are_refused(data):
     sparse = pytest.importorskip("scipy.sparse")
     X, y, _ = data
-    with pytest.raises(ValueError, match="batch_size is for rows that are stored whole"):
+    with pytest.raises(
+        ValueError, match="batch_size is for rows that are stored whole"
+    ):
         gdfast.train(sparse.csr_matrix(X), y, batch_size=5)
 
 
@@ -522,7 +548,7 @@ def test_ctrl_c_is_answered_at_once(size):
             capture_output=True, text=True, check=True, timeout=100,
         )  # fmt: skip
         delays.append(float(done.stdout))
-    assert min(delays) < 0.1
+    assert sorted(delays)[1] < 0.1
 
 
 def test_an_epoch_is_made_in_calls_of_milliseconds(rng, monkeypatch):
@@ -541,5 +567,3 @@ def test_an_epoch_is_made_in_calls_of_milliseconds(rng, monkeypatch):
     gdfast.train(X, y, batch_size=1, learning_rate=1e-3, max_iter=1)
     assert len(longest) > 4
     assert sorted(longest)[len(longest) // 2] < 0.03
-
-

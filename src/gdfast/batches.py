@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from gdfast.sums import CHUNK_VALUES, Examples, Summation
 ROW_VALUES = 8
 STEP_VALUES = 64
 QUICK_ROWS = 1_000_000  # an order of which is drawn in some 20 ms
+
+
+Order: TypeAlias = NDArray[np.intp] | None  # None: rows as they lie
 
 
 class Origin(NamedTuple):
@@ -68,8 +71,8 @@ class Batches:
     Notes
     -----
     The kernel is called for so many batches as take some milliseconds, and Ctrl-C is
-    answered between two calls. How they are cut depends on the shape of X alone, and
-    changes no bit.
+    answered between two calls. A batch that would take longer is added up by several
+    calls. How all this is cut depends on the shape of X and the size of a batch alone.
     """
 
     method = "batches"
@@ -92,7 +95,8 @@ class Batches:
         self._path_sum = np.zeros(n_params) if average else None
         work = summation.examples.X.shape[1] + ROW_VALUES
         batch = size * work + STEP_VALUES + n_params
-        self._rows = size * max(1, CHUNK_VALUES // batch)  # of a call
+        self._batches = CHUNK_VALUES // batch  # of a call; 0 where it has a part of one
+        self._rows = max(1, CHUNK_VALUES // work)  # of such a part
 
     @property
     def origin(self) -> Origin:
@@ -155,29 +159,67 @@ class Batches:
 
     def _epoch(self, params: Doubles) -> float:
         """Make a step on every batch; returns the mean of what they saw before it."""
-        loss, examples = self.summation.loss, self.summation.examples
-        n_rows, order = len(examples.X), None
+        n_rows, order = len(self.summation.examples.X), None
         if self._generator is not None:
             order = drawn(self._generator, n_rows).astype(np.intp, copy=False)
         sums = np.zeros(2)
-        for start in range(0, n_rows, self._rows):
-            rows = slice(start, start + self._rows)
-            part = examples if order is not None else examples.rows(rows)
-            n_batches = -(-min(self._rows, n_rows - start) // self._size)
-            self.n_steps += kernel.descend_batches(
+        step_on = self._step_on_batches if self._batches else self._step_on_parts
+        rows = self._size * max(1, self._batches)
+        for start in range(0, n_rows, rows):
+            step_on(slice(start, min(start + rows, n_rows)), order, params, sums)
+        return float(sums[0] / sums[1])
+
+    def _step_on_batches(
+        self, rows: slice, order: Order, params: Doubles, sums: Doubles
+    ) -> None:
+        """Make a step on each of some batches."""
+        loss, examples = self.summation.loss, self.summation.examples
+        n_batches = -(-(rows.stop - rows.start) // self._size)
+        self.n_steps += kernel.descend_batches(
+            loss.kind,
+            loss.param,
+            *(examples.rows(rows) if order is None else examples),
+            None if order is None else order[rows],
+            self._size,
+            params,
+            self.updater.rates(range(self.n_steps, self.n_steps + n_batches)),
+            sums,
+            self._path_sum,
+            max(0, self._average - 1 - self.n_steps),
+            self.updater.step,
+        )
+
+    def _step_on_parts(
+        self, rows: slice, order: Order, params: Doubles, sums: Doubles
+    ) -> None:
+        """Make a step on one batch, which is added up part by part."""
+        loss, examples = self.summation.loss, self.summation.examples
+        point, gradient = self.updater.look_ahead(params), np.zeros_like(params)
+        loss_sum = weight_sum = 0.0
+        for start in range(rows.start, rows.stop, self._rows):
+            part = slice(start, min(start + self._rows, rows.stop))
+            added = kernel.add_gradient(
                 loss.kind,
                 loss.param,
-                *part,
-                None if order is None else order[rows],
-                self._size,
-                params,
-                self.updater.rates(range(self.n_steps, self.n_steps + n_batches)),
-                sums,
-                self._path_sum,
-                max(0, self._average - 1 - self.n_steps),
-                self.updater.step,
+                *examples.rows(part if order is None else order[part]),
+                point,
+                gradient,
             )
-        return float(sums[0] / sums[1])
+            loss_sum += added[0]
+            weight_sum += added[1]
+        if weight_sum == 0:
+            return
+        row, rate = (
+            np.empty(3),
+            self.updater.rates(range(self.n_steps, self.n_steps + 1)),
+        )
+        self.updater.step.take_step(
+            loss_sum / weight_sum, point, gradient / weight_sum, rate, params, row
+        )
+        sums += weight_sum * row[0], weight_sum
+        self.n_steps += 1
+        if self._path_sum is not None and self.n_steps >= self._average:
+            self._path_sum += params
 
     def _end(self, params: Doubles, row: Doubles) -> None:
         """Average the parameters, and note loss and gradient of all rows there."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles, Floats
@@ -93,18 +94,20 @@ class Examples(NamedTuple):
         rows = max(MIN_CHUNK_ROWS, CHUNK_VALUES // self.X.shape[1])
         return list(self.chunks(rows))
 
-    def rows(self, part: slice) -> Examples:
-        """Return some successive rows without copying them.
+    def rows(self, part: slice | NDArray[np.intp]) -> Examples:
+        """Return some rows.
 
         Parameters
         ----------
-        part : slice
+        part : slice or ndarray of intp
             Which.
 
         Returns
         -------
+
         Examples
-            Views of them.
+        --------
+            Views of them for a slice, else copies.
         """
         X, y, weight, columns = self
         weight = None if weight is None else weight[part]

@@ -253,9 +253,8 @@ def train(
     shuffle : bool
         Whether every epoch takes the rows in an order of its own; else as they lie.
     random_state : int, Generator or None
-        What the orders are drawn from: that of epoch k is the k-th
-        ``rng.permutation(n_samples)`` with ``rng = np.random.default_rng(random_state)``.
-        A Generator is used itself and goes on with the next epoch's; None is another
+        What the orders are drawn from: with ``rng = np.random.default_rng(random_state)``
+        that of epoch k is the k-th ``rng.permutation(n_samples)``. A Generator is used itself and goes on with the next epoch's; None is another
         number every time.
     average : bool or int
         With `batch_size`, whether the model is the mean of the parameters after every
@@ -455,9 +454,7 @@ def train(
     )
     fit_intercept = check_bool(fit_intercept, "fit_intercept")
     _check_history(history)
-    batches = check_batches(
-        batch_size, shuffle, random_state, average, len(examples.X)
-    )
+    batches = check_batches(batch_size, shuffle, random_state, average, len(examples.X))
     if batches is not None:
         _check_batched(examples, chosen, rule, learning_rate, backtracks, tolerances)
     if callback is not None and not callable(callback):
