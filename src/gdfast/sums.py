@@ -104,9 +104,7 @@ class Examples(NamedTuple):
 
         Returns
         -------
-
-        Examples
-        --------
+        examples : Examples
             Views of them for a slice, else copies.
         """
         X, y, weight, columns = self

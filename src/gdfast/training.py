@@ -253,8 +253,9 @@ def train(
     shuffle : bool
         Whether every epoch takes the rows in an order of its own; else as they lie.
     random_state : int, Generator or None
-        What the orders are drawn from: with ``rng = np.random.default_rng(random_state)``
-        that of epoch k is the k-th ``rng.permutation(n_samples)``. A Generator is used itself and goes on with the next epoch's; None is another
+        What the orders are drawn from: that of epoch k is the k-th
+        ``np.random.default_rng(random_state).permutation(n_samples)`` of one generator.
+        A Generator is used itself and goes on with the next epoch's; None is another
         number every time.
     average : bool or int
         With `batch_size`, whether the model is the mean of the parameters after every
