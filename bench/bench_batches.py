@@ -14,7 +14,7 @@ from gdfast._backend import kernel
 
 pytestmark = pytest.mark.benchmark(max_time=0.1, min_rounds=3)
 
-SIZES = {"squared_error": ((10**4, 32), (10**6, 32), (10**6, 1))}
+SIZES = {"squared_error": ((10**4, 32), (10**6, 32))}
 DTYPES = (np.float64,)
 BATCH_SIZES = (1, 32, 256)
 RATE = 0.005
@@ -38,6 +38,8 @@ CONTESTANTS = {"gdfast": gdfast_epoch, "numpy": by_numpy}
 @pytest.mark.parametrize("contestant", CONTESTANTS)
 def test_epoch(contestant, shuffled, size, problem, measure):
     X, y = problem.X, problem.y
+    if size == 1 and len(X) > 10**5:
+        pytest.skip("takes NumPy seconds")
     order = np.random.default_rng(1).permutation(len(X)) if shuffled else None
 
     def epoch(contestant=contestant):

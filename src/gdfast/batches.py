@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -249,6 +248,8 @@ def drawn(generator: np.random.Generator, n_rows: int) -> NDArray[np.int64]:
     """
     if n_rows <= QUICK_ROWS:
         return generator.permutation(n_rows)
+    from concurrent.futures import ThreadPoolExecutor  # slow to import
+
     # By a thread that may be left, and so from a copy that it may go on with.
     own = copy.deepcopy(generator)
     pool = ThreadPoolExecutor(1, thread_name_prefix="gdfast")
