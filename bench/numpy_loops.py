@@ -83,6 +83,40 @@ def numpy_descend(
         params[d] -= lacking * rate / n * z.sum()
 
 
+def numpy_epoch(
+    X: Floats, y: Floats, params: Doubles, order: Any, size: int, rate: float
+) -> None:
+    """Make a step on every batch of rows with as little work as NumPy allows.
+
+    Parameters
+    ----------
+    X : ndarray of float64, shape (n_samples, n_features)
+        Features.
+    y : ndarray of float64, shape (n_samples,)
+        Targets; the loss is the squared error.
+    params : ndarray of float64, shape (n_features + 1,), changed
+        Coefficients, then the intercept.
+    order : ndarray of int, shape (n_samples,), or None
+        The rows in the order to take; None as they lie.
+    size : int
+        Rows of a batch.
+    rate : float
+        Learning rate.
+    """
+    coef = params[:-1]
+    for start in range(0, len(X), size):
+        rows = slice(start, start + size)
+        if order is not None:
+            rows = order[rows]
+        batch = X[rows]
+        z = batch @ coef
+        z += params[-1]
+        z -= y[rows]
+        factor = 2 * rate / len(z)
+        coef -= factor * (z @ batch)
+        params[-1] -= factor * z.sum()
+
+
 def tutorial_predict(X: Doubles, w: float, b: float) -> Doubles:
     """Return the predictions, as the pizza tutorial does."""
     return X * w + b

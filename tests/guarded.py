@@ -102,6 +102,12 @@ def call_all(kernel, X, y, weight, columns, at_end):
             put("state", 2 + n_params),
         )  # fmt: skip
         kernel.descend(1, 0.0, *data, *outputs, update)
+        order = arena("order").place(np.arange(n)[::-1] // 2, at_end)
+        for rows in (order, None):
+            kernel.descend_batches(
+                1, 0.0, *data[:4], rows, 5, data[4], put("rates", -(-n // 5)),
+                put("first", 2), gradient, 1, update,
+            )  # fmt: skip
         point = put("point", n_params)
         update.look_ahead(data[-1], point)
         rate, row = put("rate", 1), put("row", 3)

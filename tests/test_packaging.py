@@ -40,7 +40,7 @@ LAYERS = [
     },
     {"fit", "sources", "sums"},
     {"curvature", "drivers", "scaling"},
-    {"backtracking"},
+    {"backtracking", "batches"},
     {"descent"},
     {"diagnosis"},
     {"training"},

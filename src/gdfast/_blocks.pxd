@@ -4,7 +4,7 @@
 from libc.stdlib cimport calloc
 from libc.string cimport memset
 
-from gdfast._simd cimport LANES, WIDTH, load, load_single, store, vec
+from gdfast._simd cimport LANES, WIDTH, load, load_single, prefetch, store, vec
 
 ctypedef fused x_value:
     float
@@ -22,6 +22,9 @@ cdef enum:
     MIN_MOMENT_ROWS = 16    # with so many rows that its sums are rarely put away
     SHORT_ROW = 128         # bytes: four rows up to this lie close to each other,
     LONG_ROW = 2048         # and those of so many features share coef
+    LINE = 64               # bytes that come from memory together
+    AHEAD_BYTES = 8192      # of rows out of order that are asked for ahead,
+    AHEAD_ROW = 1024        # and of each, as the processor foresees the rest
 
 cdef struct Data:
     # A chunk of examples as the caller holds it. Steps are in bytes.
@@ -36,6 +39,8 @@ cdef struct Data:
     const double* scale
     Py_ssize_t n_rows
     Py_ssize_t n_features
+    const Py_ssize_t* order      # where the rows are in X; NULL: one after the other
+    Py_ssize_t n_ordered         # of these and the ones that are wanted after them
 
 cdef struct Work:
     # What a pass needs beside the data: the block at hand, and running sums.
@@ -208,6 +213,67 @@ cdef inline void copy_rows(
     work.single = False
 
 
+cdef inline void foresee(const Data* data, Py_ssize_t i) noexcept nogil:
+    # Ask for a row that is far from the others, so that it is here when it is read.
+    cdef Py_ssize_t row = data.order[i], byte = 0
+    cdef Py_ssize_t size = min(data.n_features * x_size(data), AHEAD_ROW)
+    cdef const char* x = data.X + row * data.x_step
+    while byte < size:
+        prefetch(x + byte)
+        byte += LINE
+    prefetch(x + size - 1)  # which may be on a further line
+    prefetch(data.y + row * data.y_step)
+    if data.sample_weight != NULL:
+        prefetch(data.sample_weight + row)
+
+
+cdef inline void gather_rows(
+    const x_value* X, const Data* data, Py_ssize_t start, Work* work
+) noexcept nogil:
+    # Copy the rows of a block from where they are; zeros follow as far as loops read.
+    cdef Py_ssize_t i, ahead, n_rows = work.n_rows
+    cdef Py_ssize_t row_bytes = data.n_features * x_size(data)
+    cdef const char* row
+    ahead = max(1, AHEAD_BYTES // row_bytes) + start
+    for i in range(n_rows):
+        if i + ahead < data.n_ordered:
+            foresee(data, i + ahead)
+        row = <const char*> X + data.order[start + i] * data.x_step
+        copy_some(
+            <const x_value*> row, 1, data.n_features, data, work,
+            work.x_memory + i * work.copy_step,
+        )
+    if by_fours(data, work) or data.n_features == 1:
+        memset(
+            work.x_memory + n_rows * work.copy_step, 0,
+            (whole_lanes(n_rows) - n_rows) * work.copy_step * sizeof(double),
+        )
+    work.x = <const char*> work.x_memory
+    work.step = work.copy_step
+    work.single = False
+
+
+cdef inline void gather_targets(
+    const Data* data, Py_ssize_t start, Work* work
+) noexcept nogil:
+    # The same for y and the weights; rows that are not there weigh nothing.
+    cdef Py_ssize_t i, row
+    for i in range(work.n_rows):
+        row = data.order[start + i]
+        if data.y_single:
+            work.y_memory[i] = (<const float*> (data.y + row * data.y_step))[0]
+        else:
+            work.y_memory[i] = (<const double*> (data.y + row * data.y_step))[0]
+        work.weight_memory[i] = 1.0
+        if data.sample_weight != NULL:
+            work.weight_memory[i] = data.sample_weight[row]
+    for i in range(work.n_rows, whole_lanes(work.n_rows)):
+        work.y_memory[i] = work.weight_memory[i] = 0.0
+    work.y = <const char*> work.y_memory
+    work.y_single = False
+    work.weight = work.weight_memory
+
+
 cdef inline const double* load_column(
     const char* first, Py_ssize_t step, bint single, const Work* work, double* memory
 ) noexcept nogil:
@@ -256,6 +322,13 @@ cdef inline void load_block(
     # Bring in the rows from `start` on: as many as a block holds.
     cdef const char* X = data.X + start * data.x_step
     work.n_rows = min(work.max_rows, data.n_rows - start)
+    if data.order != NULL:
+        if data.x_single:
+            gather_rows(<const float*> data.X, data, start, work)
+        else:
+            gather_rows(<const double*> data.X, data, start, work)
+        gather_targets(data, start, work)
+        return
     if in_place(data, start, work):
         work.x = X
         work.step = data.x_step // x_size(data)

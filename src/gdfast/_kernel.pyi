@@ -80,6 +80,22 @@ def descend(
     path: NDArray[np.float64] | None,
     update: Update | None = None,
 ) -> None: ...
+def descend_batches(
+    kind: int,
+    param: float,
+    X: _Floats,
+    y: _Floats,
+    sample_weight: NDArray[np.float64] | None,
+    columns: NDArray[np.float64] | None,
+    order: NDArray[np.intp] | None,
+    batch_size: int,
+    params: NDArray[np.float64],
+    rates: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    path_sum: NDArray[np.float64] | None,
+    first: int,
+    update: Update | None = None,
+) -> int: ...
 def descend_quadratic(
     loss: float,
     gradient: NDArray[np.float64],

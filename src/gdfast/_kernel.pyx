@@ -30,6 +30,7 @@ from libc.math cimport fabs, sqrt
 from libc.stdlib cimport calloc, free, malloc
 
 from gdfast cimport _simd
+from gdfast._batches cimport Batches, step_on_batches
 from gdfast._blocks cimport Data, Work, allocate, whole_lanes, x_value, y_value
 from gdfast._losses cimport N_LOSSES
 from gdfast._moments cimport add_moment_pass, end_moment
@@ -66,6 +67,7 @@ cdef Data describe(
     data.y_single = y_value is float
     data.n_rows = n
     data.n_features = d
+    data.order = NULL
     data.sample_weight = NULL
     if sample_weight is not None:
         data.sample_weight = &sample_weight[0]
@@ -99,6 +101,7 @@ cdef Data describe_rows(
     data.y_single = y_value is float
     data.n_rows = n
     data.n_features = n_features
+    data.order = NULL
     data.sample_weight = NULL
     if sample_weight is not None:
         data.sample_weight = &sample_weight[0]
@@ -661,6 +664,119 @@ def descend(
             )
         free(memory)
         free(work.memory)
+
+
+cdef int put_in_order(Data* data, const Py_ssize_t[::1] order) except -1:
+    # Take the rows of an order, after a look at all of it.
+    cdef Py_ssize_t n = data.n_rows, n_ordered = order.shape[0], i
+    if n_ordered == 0:
+        raise ValueError("order must have at least one row")
+    for i in range(n_ordered):
+        if not 0 <= order[i] < n:
+            raise ValueError("order must be from 0 to n_samples - 1")
+    data.order = &order[0]
+    data.n_rows = n_ordered
+    return 0
+
+
+def descend_batches(
+    int kind, double param, const x_value[:, :] X, const y_value[:] y,
+    const double[::1] sample_weight, const double[:, ::1] columns,
+    const Py_ssize_t[::1] order, Py_ssize_t batch_size, double[::1] params,
+    const double[::1] rates, double[::1] sums, double[::1] path_sum,
+    Py_ssize_t first, Update update=None,
+):
+    """Make a step on each batch of rows, one after the other.
+
+    A step takes the mean gradient of a batch, (sum of weight times gradient) / (sum of
+    weights). A batch whose weights are all zero makes none.
+
+    Parameters
+    ----------
+    kind, param, X, y, sample_weight, columns
+        The loss and the examples, as in `add_gradient`.
+    order : ndarray of intp, shape (n_rows,), or None
+        The rows to take, in this order; None for all of `X` as they lie.
+    batch_size : int
+        Rows of a batch, at least 1; the last one has what is left.
+    params : ndarray of float64, shape (n_features,) or (n_features + 1,), changed
+        Coefficients, then the intercept if one is fitted.
+    rates : ndarray of float64, shape (n_batches,) or more
+        Learning rates of the steps.
+    sums : ndarray of float64, shape (2,), changed
+        Added to it: for every batch its weights times its mean loss and penalty before
+        its own step, and its weights.
+    path_sum : ndarray of float64, shape of `params`, or None, changed
+        Added to it: the parameters after every step from `first` on, counted from 0.
+    first : int
+        The first of these.
+    update : Update or None
+        Rule, penalty and bounds; None for plain gradient descent.
+
+    Returns
+    -------
+    n_steps : int
+        Steps made.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, `kind` is unknown or a row of `order` is not there; nothing
+        was changed then. Values are not inspected.
+    MemoryError
+        If there is no scratch memory.
+
+    Notes
+    -----
+    4 n_rows n_features operations. Releases the GIL. Rows out of order are copied, and
+    asked for ahead of that. Splitting the batches over several calls gives the same
+    bits.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0], [2.0]]); y = np.array([2.0, 4.0])
+    >>> params, sums = np.zeros(1), np.zeros(2)
+    >>> data = X, y, None, None, np.array([1, 0])
+    >>> descend_batches(0, 0.0, *data, 1, params, np.full(2, 0.1), sums, None, 0)
+    2
+    >>> print(params, sums)
+    [1.68] [16.16  2.  ]
+    """
+    cdef Data data = describe(X, y, sample_weight, columns)
+    cdef Py_ssize_t n_params = params.shape[0], n_steps
+    cdef Work work
+    cdef double[2] idle
+    cdef Rule rule
+    cdef Batches batches
+    has_intercept(n_params, data.n_features)
+    rule = chosen_rule(update, n_params, idle)
+    known(kind)
+    if batch_size < 1:
+        raise ValueError("batch_size must be at least 1")
+    if order is not None:
+        put_in_order(&data, order)
+    if rates.shape[0] < (data.n_rows - 1) // batch_size + 1:
+        raise ValueError("rates must have one value for each batch")
+    if sums.shape[0] != 2:
+        raise ValueError("sums must have two values")
+    if path_sum is not None and path_sum.shape[0] != n_params:
+        raise ValueError("path_sum must have the shape of params")
+    batches.data = &data
+    batches.size = batch_size
+    batches.rates = &rates[0]
+    batches.sums = &sums[0]
+    batches.path_sum = NULL if path_sum is None else &path_sum[0]
+    batches.first = first
+    batches.point = <double*> malloc(2 * n_params * sizeof(double))
+    if batches.point == NULL or not allocate(&work, &data, False):
+        free(batches.point)
+        raise MemoryError()
+    batches.gradient = batches.point + n_params
+    with nogil:
+        n_steps = step_on_batches(kind, param, &work, &rule, &batches, &params[0])
+        free(batches.point)
+        free(work.memory)
+    return n_steps
 
 
 def descend_quadratic(

@@ -278,11 +278,12 @@ cdef inline double add_pass(
 
 
 cdef inline double weight_sum(const Data* data) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, row
     cdef double[LANES] part
     if data.sample_weight == NULL:
         return <double> data.n_rows
     memset(part, 0, sizeof(part))
     for i in range(data.n_rows):
-        part[i % LANES] += data.sample_weight[i]
+        row = i if data.order == NULL else data.order[i]
+        part[i % LANES] += data.sample_weight[row]
     return fold_lanes(part)

@@ -488,6 +488,60 @@ def descend(
         update.take_step(loss_sum / weight_sum, point, gradient, rate, params, trace[t])
 
 
+def descend_batches(
+    kind: int,
+    param: float,
+    X: Floats,
+    y: Floats,
+    sample_weight: Doubles | None,
+    columns: Doubles | None,
+    order: NDArray[np.intp] | None,
+    batch_size: int,
+    params: Doubles,
+    rates: Doubles,
+    sums: Doubles,
+    path_sum: Doubles | None,
+    first: int,
+    update: Update | None = None,
+) -> int:
+    """Make a step on each batch of rows, see ``gdfast._kernel.descend_batches``."""
+    n, d = X.shape
+    check_shapes(kind, n, d, y, sample_weight, columns, params)
+    update = chosen_rule(update, len(params))
+    if batch_size < 1:
+        raise ValueError("batch_size must be at least 1")
+    if order is None:
+        order = np.arange(n)
+    if len(order) == 0:
+        raise ValueError("order must have at least one row")
+    if order.min() < 0 or order.max() >= n:
+        raise ValueError("order must be from 0 to n_samples - 1")
+    if len(rates) < -(-len(order) // batch_size):
+        raise ValueError("rates must have one value for each batch")
+    if sums.shape != (2,):
+        raise ValueError("sums must have two values")
+    if path_sum is not None and path_sum.shape != params.shape:
+        raise ValueError("path_sum must have the shape of params")
+    made, row = 0, np.empty(3)
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        weight = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
+        if not weight.any():
+            continue
+        point, rate = next_point(update, params, rates[made : made + 1])
+        gradient = np.zeros_like(params)
+        loss_sum, weight_sum = add_gradient(
+            kind, param, X[rows], y[rows], weight, columns, point, gradient
+        )
+        gradient /= weight_sum
+        update.take_step(loss_sum / weight_sum, point, gradient, rate, params, row)
+        sums += weight_sum * row[0], weight_sum
+        if path_sum is not None and made >= first:
+            path_sum += params
+        made += 1
+    return made
+
+
 def descend_quadratic(
     loss: float,
     gradient: Doubles,

@@ -109,11 +109,13 @@ static inline gd_vec gd_load_single(const float *from)
 #endif
 }
 
-/* Ask for the memory around an address, whether or not it is there. */
+/* Ask for the memory around an address, whether or not it is there. To gcc that has no
+   effect, and functions that do nothing else it leaves out, unless something stays. */
 static inline void gd_prefetch(const void *address)
 {
 #ifdef __GNUC__
     __builtin_prefetch(address);
+    __asm__ volatile("");
 #else
     (void)address;
 #endif

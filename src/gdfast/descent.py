@@ -11,6 +11,7 @@ import numpy as np
 
 from gdfast._typing import Doubles
 from gdfast.backtracking import Backtracking
+from gdfast.batches import Batches
 from gdfast.drivers import Moments, Passes
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
@@ -27,7 +28,7 @@ MAX_SLICE_STEPS = 1 << 16  # bounds what is run in vain after a rule has held
 RowCallback = Callable[[int, float, Doubles], bool]
 
 
-Driver: TypeAlias = Passes | Moments | Backtracking
+Driver: TypeAlias = Passes | Moments | Backtracking | Batches
 
 
 class Descent(NamedTuple):
@@ -157,7 +158,7 @@ def descend(
     on_interrupt: Callable[[], None] | None = None,
     progress: Progress | None = None,
 ) -> Descent:
-    """Make full-batch steps until a rule holds or `max_iter` are made.
+    """Make steps until a rule holds or `max_iter` are made.
 
     Parameters
     ----------

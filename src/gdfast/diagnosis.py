@@ -74,7 +74,7 @@ def explain(
         case Reason.CALLBACK:
             return f"Stopped by the callback {done}; {gradient}."
         case Reason.DIVERGED:
-            return _divergence(descent, examples, schedule, fit)
+            return _divergence(descent, monitor, examples, schedule, fit)
         case Reason.MAX_ITER | Reason.MAX_SECONDS | Reason.INTERRUPTED:
             return _unfinished(descent, monitor, examples, schedule, fit)
 
@@ -142,10 +142,17 @@ def _unfinished(
 
 
 def _divergence(
-    descent: Descent, examples: Examples, schedule: Schedule | None, fit: Fit
+    descent: Descent,
+    monitor: Monitor,
+    examples: Examples,
+    schedule: Schedule | None,
+    fit: Fit,
 ) -> str:
     """Return iteration, learning rate, the largest stable one and what to do."""
-    losses, max_stable = descent.losses, fit.max_stable_learning_rate
+    assert monitor.first is not None
+    # The first epoch's loss is not that of the start.
+    losses = np.append(monitor.first[0], descent.losses[1:])
+    max_stable = fit.max_stable_learning_rate
     lowest = int(np.nanargmin(losses))
     seen = (
         f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} the "
@@ -164,8 +171,8 @@ def _largest_rate(
     schedule: Schedule | None, descent: Descent, fit: Fit
 ) -> tuple[float, int]:
     """Return the largest rate of a run and, if it was not always this, its step."""
-    if schedule is None or isinstance(schedule, Constant):
-        return fit.learning_rate, 0
+    if schedule is None or isinstance(schedule, Constant) or fit.method == "batches":
+        return fit.learning_rate, 0  # an epoch is many updates
     done = fit.n_iter - descent.n_iter
     rates = schedule.rates(done, max(descent.n_iter, 1))
     at = int(rates.argmax())

@@ -116,6 +116,7 @@ class Fit:
         How the steps were made: by "passes" over the data, one a step, or on their
         "moments", which one pass adds up and which are taken for squared errors where
         that is estimated to be faster (many rows and steps). The steps are the same.
+        Or on "batches" of rows, an iteration being all of these.
     state : State or None
         What `train` needs to go on with this run.
 

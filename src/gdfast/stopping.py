@@ -100,6 +100,10 @@ class Monitor:
         Whether a stable descent never raises the loss. Where it may, as momentum does
         and steps across a kink, rises are a divergence only far above the losses of
         the start and of the zero model.
+    epochs : bool
+        Whether rows are epochs, whose losses were seen on the way and not before it;
+        the last row of a trace without update has that of the end, which is another
+        measure.
 
     Attributes
     ----------
@@ -110,11 +114,16 @@ class Monitor:
     """
 
     def __init__(
-        self, tolerances: Tolerances, zero: Doubles | None, falls: bool = True
+        self,
+        tolerances: Tolerances,
+        zero: Doubles | None,
+        falls: bool = True,
+        epochs: bool = False,
     ) -> None:
         self.tolerances = tolerances
         self.zero = zero
         self.falls = falls
+        self.epochs = epochs
         self.first: Doubles | None = None
         self.early: list[float] = []  # losses of the first steps
         self.recent = np.empty((0, 3))
@@ -151,7 +160,7 @@ class Monitor:
             if flags[known:].any()
         ]
         if n_finite < len(rows):
-            events.append((2 * (n_finite - known), Reason.DIVERGED))
+            events.append((2 * (n_finite - known) + self.epochs, Reason.DIVERGED))
         if not events:
             self.recent = rows[-PACE_STEPS:].copy()  # a view would keep all of them
             return None
@@ -210,7 +219,7 @@ class Monitor:
     def _rules(self, rows: Doubles) -> Iterator[tuple[Flags, int, Reason]]:
         """Yield each rule that is on: where it holds, if by the update, its name."""
         if len(rows) > GROWTH_STEPS:
-            yield self._grown(rows[:, 0]), 0, Reason.DIVERGED
+            yield self._grown(rows[:, 0]), int(self.epochs), Reason.DIVERGED
         gtol, xtol, ftol = self.tolerances
         if gtol:
             yield rows[:, 1] < gtol, 0, Reason.GTOL
@@ -220,8 +229,10 @@ class Monitor:
             change_of_loss = np.abs(np.diff(loss))
             still[1:] = change_of_loss < ftol * np.abs(loss[:-1])
             still[1:] |= change_of_loss == 0  # also at a loss of zero
+            if self.epochs:
+                still &= rows[:, 2] < math.inf
             still[1:] &= rows[:-1, 2] < math.inf  # unless that was no step
-            yield still, 0, Reason.FTOL
+            yield still, int(self.epochs), Reason.FTOL
         if xtol:
             yield rows[:, 2] < xtol, 1, Reason.XTOL
 

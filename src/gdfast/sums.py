@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles, Floats
@@ -74,7 +75,7 @@ class Examples(NamedTuple):
             yield self
             return
         for start in range(0, len(X), rows):
-            yield self._rows(slice(start, start + rows))
+            yield self.rows(slice(start, start + rows))
 
     def parts(self) -> list[Examples]:
         """Return the chunks that are summed each by itself, for threads to share.
@@ -87,14 +88,25 @@ class Examples(NamedTuple):
         """
         if isinstance(self.X, CSR):
             stored = max(CHUNK_VALUES, MIN_CHUNK_STORED * self.X.shape[1])
-            return [self._rows(part) for part in self.X.chunks(stored)]
+            return [self.rows(part) for part in self.X.chunks(stored)]
         if self.X.size <= CHUNK_VALUES:
             return [self]
         rows = max(MIN_CHUNK_ROWS, CHUNK_VALUES // self.X.shape[1])
         return list(self.chunks(rows))
 
-    def _rows(self, part: slice) -> Examples:
-        """Return views of some rows."""
+    def rows(self, part: slice | NDArray[np.intp]) -> Examples:
+        """Return some rows.
+
+        Parameters
+        ----------
+        part : slice or ndarray of intp
+            Which.
+
+        Returns
+        -------
+        examples : Examples
+            Views of them for a slice, else copies.
+        """
         X, y, weight, columns = self
         weight = None if weight is None else weight[part]
         return Examples(X[part], y[part], weight, columns)

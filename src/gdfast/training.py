@@ -26,6 +26,8 @@ from gdfast._validation import (
     raise_nonfinite,
 )
 from gdfast.backtracking import Backtracking
+from gdfast.batches import Batches, check_batches, largest_curvature
+from gdfast.csr import CSR
 from gdfast.curvature import largest_eigenvalue, needs_moments, operations
 from gdfast.descent import Descent, Driver, RowCallback, descend
 from gdfast.diagnosis import explain
@@ -169,6 +171,10 @@ def train(
     bounds: tuple[ArrayLike, ArrayLike] | None = None,
     optimizer: str | Optimizer = "gd",
     learning_rate: float | str | Callable[[int], float] = "auto",
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    random_state: int | np.random.Generator | None = None,
+    average: bool | int = False,
     max_iter: int = 1000,
     max_seconds: float | None = None,
     gtol: float | None = None,
@@ -188,12 +194,13 @@ def train(
     n_threads: int | None = None,
     verbose: bool = False,
 ) -> Fit:
-    """Train a linear model by full-batch gradient descent.
+    """Train a linear model by gradient descent, full-batch or in mini-batches.
 
     Minimises the mean loss of ``z = X @ coef + intercept``, the mean weighted by
     `sample_weight`, and a penalty of the coefficients; every iteration sums the
     gradients of all examples and, if `optimizer` names no other rule, subtracts
-    `learning_rate` times their mean from the parameters.
+    `learning_rate` times their mean from the parameters. With `batch_size` it does so
+    for one batch of examples after the other.
 
     Parameters
     ----------
@@ -234,8 +241,25 @@ def train(
         for every step until the objective falls as promised, with "gd" and
         "accelerated"; "auto" means it there for "poisson". Losses with a kink, marked
         in the table below, have no "auto" with the other rules.
+        With `batch_size`, "auto" takes 1 over the largest curvature that a single
+        example can have (see Notes), there is no "backtracking", and a schedule counts
+        updates, not epochs.
+    batch_size : int or None
+        Rows of a mini-batch, from 1 to n_samples; None for all rows in every update.
+        An iteration is then an epoch, which makes an update on every batch.
+    shuffle : bool
+        Whether every epoch takes the rows in an order of its own; else as they lie.
+    random_state : int, Generator or None
+        What the orders are drawn from: that of epoch k is the k-th
+        ``np.random.default_rng(random_state).permutation(n_samples)`` of one generator.
+        A Generator is used itself and goes on with the next epoch's; None is another
+        number every time.
+    average : bool or int
+        With `batch_size`, whether the model is the mean of the parameters after every
+        update, from the first on or, for a number of at least 1, from that one on; the
+        last parameters if fewer were made.
     max_iter : int
-        Largest number of updates, at least 1.
+        Largest number of updates, at least 1; of epochs with `batch_size`.
     max_seconds : float or None
         Make no more steps when the call has taken this long, above 0; there is at least
         one.
@@ -363,6 +387,23 @@ def train(
     run ended by a rule may make up to about 50 ms of steps twice. `X` is not read to be
     checked: a missing or infinite value shows in the sums, and is looked for then.
 
+    With `batch_size` an update takes the mean gradient of its batch, (sum of weight
+    times gradient) / (sum of weights), plus that of the penalty. The last batch of an
+    epoch, with the rows that are left, has a mean of its own rows and so an update as
+    long as any other; divided by `batch_size`, it would count its data less than the
+    penalty. A batch whose weights are all 0 makes no update. The history has of every
+    epoch the mean of what its batches saw before their own updates, loss and penalty,
+    each counted by its weights; the last row has the loss of the model on all rows.
+    `xtol` compares the parameters before and after an epoch and `ftol` the losses of
+    successive epochs; there is no `gtol`, as no epoch knows the gradient of all rows.
+    "auto" is 1 / (c max abs([x, 1])^2 + l2), c being the largest second derivative of
+    the loss and l2 that of the penalty: no batch curves more, so that no plain step
+    raises the objective of its own batch. A divergence is a loss that is not finite, or
+    one ten times as large as those of the start and of the zero model. With `average`
+    the last row alone shows the mean. Two readings of `X` beside the epochs see the
+    start and the end, a third finds "auto". A batch is summed by one thread. An
+    order takes 8 bytes a row.
+
     Sums are in float64 whatever the type of `X`. Besides what is returned and copies of
     data that cannot be read in place, a run needs a few MB (up to 30 with `standardize`
     or on moments of hundreds of columns), or a few hundredths of `X` if that is more.
@@ -376,6 +417,12 @@ def train(
     arXiv:1609.04747, section 2.1, equation 1 (batch gradient descent).
     N. Parikh, S. Boyd, "Proximal algorithms", Found. Trends Optim. 1(3), 2014, section
     4.2 (proximal gradient method), 6.5.2 (soft thresholding).
+    L. Bottou, F. E. Curtis, J. Nocedal, "Optimization methods for large-scale machine
+    learning", SIAM Review 60(2), 2018 (stochastic and mini-batch steps).
+    B. T. Polyak, A. B. Juditsky, "Acceleration of stochastic approximation by
+    averaging", SIAM J. Control Optim. 30(4), 1992; D. Ruppert, "Efficient estimations
+    from a slowly convergent Robbins-Monro process", Cornell University, ORIE report
+    781, 1988 (`average`).
     Y. Nesterov, "Lectures on Convex Optimization", 2nd ed., 2018, theorem 2.1.14 (the
     step 1/L).
 
@@ -417,6 +464,9 @@ def train(
     )
     fit_intercept = check_bool(fit_intercept, "fit_intercept")
     _check_history(history)
+    batches = check_batches(batch_size, shuffle, random_state, average, len(examples.X))
+    if batches is not None:
+        _check_batched(examples, chosen, rule, learning_rate, backtracks, tolerances)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}")
     callback_every = check_int(callback_every, "callback_every", low=1)
@@ -438,6 +488,10 @@ def train(
         start = _start(units, coef_init, intercept_init)
         before, done = None, 0
         if resume is not None:
+            if batches is not None:
+                raise ValueError(
+                    "resume goes on with steps on all rows: drop batch_size"
+                )
             before, done = _resumed(resume, units, rule, backtracks), resume.n_iter
             start = before.params.copy()
         summation = Summation(chosen, examples, team)
@@ -446,7 +500,12 @@ def train(
         if before:
             updater.state[:] = before.memory
         driver: Driver
-        if backtracks:
+        if batches is not None:
+            driver = Batches(summation, updater, n_params, *batches)
+            if schedule is None:
+                bound = largest_curvature(chosen, penalised, examples)
+                updater.schedule = Constant(_safe_rate(bound, examples))
+        elif backtracks:
             carried = before.carried if before else None
             driver = Backtracking(summation, updater, n_features, penalised.l2, carried)
         else:
@@ -461,7 +520,11 @@ def train(
             origin = np.zeros_like(start)
             trace, _ = driver.take_steps(origin, range(0), False, end=True)
             zero = trace[0]
-        monitor = Monitor(tolerances, zero, rule.name == "gd" and chosen.smooth)
+        falls = rule.name == "gd" and chosen.smooth and batches is None
+        monitor = Monitor(tolerances, zero, falls, epochs=batches is not None)
+        if batches is not None:  # the first epoch does not show it
+            trace, _ = driver.take_steps(start.copy(), range(0), False, end=True)
+            monitor.first = trace[0]
         with bar as progress:
             descent = descend(
                 driver,
@@ -476,7 +539,8 @@ def train(
                 on_row=None if callback is None else _row_callback(callback, units),
                 progress=progress,
             )
-    if not math.isfinite(descent.losses[0]):
+    first_row = descent.losses if monitor.first is None else monitor.first
+    if not math.isfinite(first_row[0]):
         raise_nonfinite(X=examples.X, y=examples.y)
         culprits = "coef_init, intercept_init, X or y" if start.any() else "X or y"
         raise ValueError(
@@ -490,7 +554,7 @@ def train(
     if curvature is None and isinstance(driver, Moments):
         curvature = _curvature(chosen, summation, penalised, driver, len(start))
     stable: float | Callable[[Fit], float] | None = None
-    adapts = backtracks or rule.stability is None
+    adapts = backtracks or batches is not None or rule.stability is None
     if not adapts and chosen.max_curvature < math.inf:
         if curvature is not None:
             stable = _quotient(rule, curvature)
@@ -693,11 +757,43 @@ def _check_rate(
     )
 
 
+def _check_batched(
+    examples: Examples,
+    loss: Loss,
+    rule: Optimizer,
+    learning_rate: object,
+    backtracks: bool,
+    tolerances: Tolerances,
+) -> None:
+    """Raise for what there is not with mini-batches."""
+    if isinstance(examples.X, CSR):
+        raise ValueError(
+            "batch_size is for rows that are stored whole, not for sparse ones: pass "
+            "X.toarray(), or batch_size=None"
+        )
+    if isinstance(learning_rate, str) and learning_rate == "backtracking":
+        raise ValueError(
+            'learning_rate="backtracking" is for all rows at once: pass a rate, or '
+            "batch_size=None"
+        )
+    if backtracks:
+        raise ValueError(
+            f"learning_rate must be given with batch_size for the loss {loss.name!r} "
+            f"with the optimizer {rule.name!r}: its curvature has no bound"
+        )
+    if tolerances.gtol:
+        raise ValueError(
+            "gtol must be None with batch_size, as an epoch does not find the gradient "
+            "of all rows: pass xtol or ftol"
+        )
+
+
 def _last_rate(driver: Driver, n_iter: int) -> float:
     """Return the learning rate of the last step, or the one that was meant for it."""
     if isinstance(driver, Backtracking):
         return driver.origin.last_rate or driver.origin.rate
-    return driver.updater.last_rate(n_iter)
+    n_steps = driver.n_steps if isinstance(driver, Batches) else n_iter
+    return driver.updater.last_rate(n_steps)
 
 
 def _check_tolerance(value: object, name: str) -> float:

@@ -1,0 +1,341 @@
+"""Steps on a part of the rows at a time: stochastic and mini-batch gradient descent."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfast._backend import kernel
+from gdfast._typing import Doubles
+from gdfast._validation import check_bool, check_int
+from gdfast.drivers import Updater, outputs
+from gdfast.losses import Loss
+from gdfast.penalties import Penalty
+from gdfast.sums import CHUNK_VALUES, Examples, Summation
+
+# What a row and an update cost beside the values that they go through, in such.
+ROW_VALUES = 8
+STEP_VALUES = 64
+QUICK_ROWS = 1_000_000  # an order of which is drawn in some 20 ms
+
+
+Order: TypeAlias = NDArray[np.intp] | None  # None: rows as they lie
+
+
+class Origin(NamedTuple):
+    """All that changes from step to step, but the parameters and the rule's memory.
+
+    Parameters
+    ----------
+    generator : dict or None
+        State of the random numbers; None if none are drawn.
+    n_steps : int
+        Updates made.
+    path_sum : ndarray of float64, shape (n_params,), or None
+        Sum of the parameters after the updates that count for the average.
+    """
+
+    generator: Any
+    n_steps: int
+    path_sum: Doubles | None
+
+
+class Batches:
+    """Makes updates on batches of rows; to the outside, a step is an epoch of them.
+
+    Parameters
+    ----------
+    summation : Summation
+        Of the loss over all examples.
+    updater : Updater
+        What is done with the gradient of a batch.
+    n_params : int
+        Number of parameters.
+    size : int
+        Rows of a batch.
+    generator : Generator or None
+        Draws the order of each epoch; None to take the rows as they lie.
+    average : int
+        The update from which on the parameters are averaged; 0 for no average.
+
+    Attributes
+    ----------
+    n_steps : int
+        Updates made.
+
+    Notes
+    -----
+    The kernel is called for so many batches as take some milliseconds, and Ctrl-C is
+    answered between two calls. A batch that would take longer is added up by several
+    calls. How all this is cut depends on the shape of X and the size of a batch alone.
+    """
+
+    method = "batches"
+    carried: Doubles | None = None
+
+    def __init__(
+        self,
+        summation: Summation,
+        updater: Updater,
+        n_params: int,
+        size: int,
+        generator: np.random.Generator | None,
+        average: int,
+    ) -> None:
+        self.summation = summation
+        self.updater = updater
+        self.n_steps = 0
+        self._size = size
+        self._generator = generator
+        self._average = average
+        self._path_sum = np.zeros(n_params) if average else None
+        work = summation.examples.X.shape[1] + ROW_VALUES
+        batch = size * work + STEP_VALUES + n_params
+        self._batches = CHUNK_VALUES // batch  # of a call; 0 where it has a part of one
+        self._rows = max(1, CHUNK_VALUES // work)  # of such a part
+
+    @property
+    def origin(self) -> Origin:
+        """Where the order and the average are; put back, the same epochs follow."""
+        state = None if self._generator is None else self._generator.bit_generator.state
+        path_sum = None if self._path_sum is None else self._path_sum.copy()
+        return Origin(state, self.n_steps, path_sum)
+
+    @origin.setter
+    def origin(self, origin: Origin) -> None:
+        state, self.n_steps, path_sum = origin
+        if self._generator is not None:
+            self._generator.bit_generator.state = state
+        self._path_sum = None if path_sum is None else path_sum.copy()
+
+    @property
+    def values_per_step(self) -> int:
+        """Values that an epoch reads."""
+        X = self.summation.examples.X
+        return int(X.size + ROW_VALUES * len(X))
+
+    def take_steps(
+        self, params: Doubles, steps: range, keep_path: bool, end: bool
+    ) -> tuple[Doubles, Doubles | None]:
+        """Make some epochs, changing `params` and the state of the updater.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_params,), changed
+            The parameters; at the end their average, if one is asked for.
+        steps : range
+            The epochs, numbered from 0.
+        keep_path : bool
+            Whether to keep the parameters of every row.
+        end : bool
+            Whether to look at the model that the epochs led to as well.
+
+        Returns
+        -------
+        trace : ndarray of float64, shape (n_epochs, 3) or (n_epochs + 1, 3)
+            Of every epoch, the mean over its batches of mean loss and penalty before
+            the batch's own update, NaN as no gradient is known of all rows, and the
+            largest change of a parameter by the epoch. At the end, loss and gradient of
+            all rows, and inf.
+        path : ndarray of float64, shape (len(trace), n_params), or None
+            Where every epoch took its first gradient, and the model at the end.
+        """
+        trace, path = outputs(params, len(steps), keep_path, end)
+        for row in range(len(steps)):
+            before = params.copy()
+            if path is not None:
+                path[row] = self.updater.look_ahead(params)
+            objective = self._epoch(params)
+            trace[row] = objective, np.nan, np.abs(params - before).max()
+        if end:
+            self._end(params, trace[-1])
+            if path is not None:
+                path[-1] = params
+        return trace, path
+
+    def _epoch(self, params: Doubles) -> float:
+        """Make a step on every batch; returns the mean of what they saw before it."""
+        n_rows, order = len(self.summation.examples.X), None
+        if self._generator is not None:
+            order = drawn(self._generator, n_rows).astype(np.intp, copy=False)
+        sums = np.zeros(2)
+        step_on = self._step_on_batches if self._batches else self._step_on_parts
+        rows = self._size * max(1, self._batches)
+        for start in range(0, n_rows, rows):
+            step_on(slice(start, min(start + rows, n_rows)), order, params, sums)
+        return float(sums[0] / sums[1])
+
+    def _step_on_batches(
+        self, rows: slice, order: Order, params: Doubles, sums: Doubles
+    ) -> None:
+        """Make a step on each of some batches."""
+        loss, examples = self.summation.loss, self.summation.examples
+        n_batches = -(-(rows.stop - rows.start) // self._size)
+        self.n_steps += kernel.descend_batches(
+            loss.kind,
+            loss.param,
+            *(examples.rows(rows) if order is None else examples),
+            None if order is None else order[rows],
+            self._size,
+            params,
+            self.updater.rates(range(self.n_steps, self.n_steps + n_batches)),
+            sums,
+            self._path_sum,
+            max(0, self._average - 1 - self.n_steps),
+            self.updater.step,
+        )
+
+    def _step_on_parts(
+        self, rows: slice, order: Order, params: Doubles, sums: Doubles
+    ) -> None:
+        """Make a step on one batch, which is added up part by part."""
+        loss, examples = self.summation.loss, self.summation.examples
+        point, gradient = self.updater.look_ahead(params), np.zeros_like(params)
+        loss_sum = weight_sum = 0.0
+        for start in range(rows.start, rows.stop, self._rows):
+            part = slice(start, min(start + self._rows, rows.stop))
+            added = kernel.add_gradient(
+                loss.kind,
+                loss.param,
+                *examples.rows(part if order is None else order[part]),
+                point,
+                gradient,
+            )
+            loss_sum += added[0]
+            weight_sum += added[1]
+        if weight_sum == 0:
+            return
+        row, rate = (
+            np.empty(3),
+            self.updater.rates(range(self.n_steps, self.n_steps + 1)),
+        )
+        self.updater.step.take_step(
+            loss_sum / weight_sum, point, gradient / weight_sum, rate, params, row
+        )
+        sums += weight_sum * row[0], weight_sum
+        self.n_steps += 1
+        if self._path_sum is not None and self.n_steps >= self._average:
+            self._path_sum += params
+
+    def _end(self, params: Doubles, row: Doubles) -> None:
+        """Average the parameters, and note loss and gradient of all rows there."""
+        n_averaged = self.n_steps - self._average + 1
+        if self._path_sum is not None and n_averaged > 0:
+            params[:] = self._path_sum / n_averaged
+        gradient, loss_sum, weight_sum = self.summation.gradient(params)
+        self.updater.step.take_step(
+            loss_sum / weight_sum, params, gradient / weight_sum, None, params, row
+        )
+
+
+def drawn(generator: np.random.Generator, n_rows: int) -> NDArray[np.int64]:
+    """Return the next permutation of some rows; Ctrl-C does not wait for a long one.
+
+    Parameters
+    ----------
+    generator : Generator
+        What it is drawn from.
+    n_rows : int
+        How many rows.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_rows,)
+        ``generator.permutation(n_rows)``.
+    """
+    if n_rows <= QUICK_ROWS:
+        return generator.permutation(n_rows)
+    from concurrent.futures import ThreadPoolExecutor  # slow to import
+
+    # By a thread that may be left, and so from a copy that it may go on with.
+    own = copy.deepcopy(generator)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="gdfast")
+    try:
+        order = pool.submit(own.permutation, n_rows).result()
+    finally:
+        pool.shutdown(wait=False)
+    generator.bit_generator.state = own.bit_generator.state
+    return order
+
+
+def check_batches(
+    batch_size: object,
+    shuffle: object,
+    random_state: object,
+    average: object,
+    n_samples: int,
+) -> tuple[int, np.random.Generator | None, int] | None:
+    """Return what batches are to be made.
+
+    Parameters
+    ----------
+    batch_size : int or None
+        Rows of a batch.
+    shuffle : bool
+        Whether their order is drawn.
+    random_state : int, Generator or None
+        What it is drawn from.
+    average : bool or int
+        Whether, or from which update on, parameters are averaged.
+    n_samples : int
+        Number of rows.
+
+    Returns
+    -------
+    tuple (size, generator, average) or None
+        Arguments of `Batches`; None for no batches.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one has a wrong type or value.
+    """
+    shuffle = check_bool(shuffle, "shuffle")
+    if not isinstance(random_state, np.random.Generator):
+        if random_state is not None:
+            random_state = check_int(random_state, "random_state", low=0)
+        random_state = np.random.default_rng(random_state)
+    if isinstance(average, (bool, np.bool_)):
+        first = int(average)
+    else:
+        first = check_int(average, "average", low=1)
+    if batch_size is None:
+        if first:
+            raise ValueError("average has no use without batch_size")
+        return None
+    size = check_int(batch_size, "batch_size", low=1)
+    if size > n_samples:
+        raise ValueError(
+            f"batch_size must be at most {n_samples}, the number of rows, got {size}"
+        )
+    return size, random_state if shuffle else None, first
+
+
+def largest_curvature(loss: Loss, penalty: Penalty, examples: Examples) -> float:
+    """Return what the objective of no batch curves more than.
+
+    Parameters
+    ----------
+    loss : Loss
+        A loss whose curvature is bounded.
+    penalty : Penalty
+        What is added to it.
+    examples : Examples
+        The rows, stored whole.
+
+    Returns
+    -------
+    float
+        ``max_curvature * max |[x, 1]|^2 + l2``; NaN for overflow.
+    """
+    largest = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for chunk in examples.chunks():
+            rows = np.asarray(chunk.features(), dtype=np.float64)
+            largest = np.maximum(largest, np.einsum("ij,ij->i", rows, rows).max())
+        bound = loss.max_curvature * (float(largest) + 1) + penalty.l2
+    return bound if bound < math.inf else math.nan

@@ -1,0 +1,569 @@
+"""Batches of rows against loops in NumPy, and what ends and interrupts them."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import gdfast
+from gdfast import batches, descent
+from gdfast.optimizers import OPTIMIZERS
+from gdfast.schedules import InvScaling
+from tests.test_optimizers import LOOPS
+
+RATES = {"adagrad": 0.1, "adadelta": 5.0, "rmsprop": 0.005, "adam": 0.02}
+SLOPES = {
+    "squared_error": lambda z, y: 2 * (z - y),
+    "log_loss": lambda z, y: 1 / (1 + np.exp(-z)) - y,
+    "quantile": lambda z, y: np.where(z > y, 0.5, -0.5),
+}
+MEANS = {
+    "squared_error": lambda z, y: (z - y) ** 2,
+    "log_loss": lambda z, y: np.log1p(np.exp(z)) - y * z,
+    "quantile": lambda z, y: np.abs(z - y) / 2,
+}
+
+
+@pytest.fixture
+def data(rng):
+    X = rng.standard_normal((60, 3)) * (1.0, 0.3, 2.0)
+    y = (X @ (1.0, -2.0, 0.5) + rng.standard_normal(60) > 0).astype(float)
+    return X, y, rng.uniform(0.5, 2, 60)
+
+
+def cut(order, size):
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def orders(n_samples, n_epochs, seed):
+    """Return the orders of some epochs, drawn as the documentation says."""
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(n_samples) for _ in range(n_epochs)]
+
+
+class Gradients:
+    """The gradient of one batch after the other: of the next when asked elsewhere."""
+
+    def __init__(self, X, y, weight, loss, l2, parts):
+        self.X, self.y, self.weight = X, y, weight
+        self.loss, self.l2, self.parts = loss, l2, iter(parts)
+        self.objectives, self.point = [], None
+
+    def __call__(self, w):
+        if w is not self.point:
+            self.point, self.rows = w, next(self.parts)
+            self.objectives.append(self.objective(w, self.rows))
+        X, y, weight = (a[self.rows] for a in (self.X, self.y, self.weight))
+        slope = weight * SLOPES[self.loss](X @ w, y)
+        return X.T @ slope / weight.sum() + self.l2 * w
+
+    def objective(self, w, rows):
+        X, y, weight = (a[rows] for a in (self.X, self.y, self.weight))
+        return weight @ MEANS[self.loss](X @ w, y) / weight.sum() + self.l2 * w @ w / 2
+
+
+@pytest.fixture(params=["batches", "parts"])
+def way(request, monkeypatch):
+    """Both ways to make a step, forced: by the kernel, and part by part."""
+    if request.param == "parts":
+        monkeypatch.setattr(batches, "CHUNK_VALUES", 40)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("size", [1, 7, 60])
+@pytest.mark.parametrize("loss", SLOPES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_rule_is_the_loop_of_its_paper(name, loss, size, shuffle, data):
+    X, y, weight = data
+    rate, n_epochs = RATES.get(name, 0.01), 3
+    drawn = orders(60, n_epochs, 5) if shuffle else [np.arange(60)] * n_epochs
+    parts = [rows for order in drawn for rows in cut(order, size)]
+    gradients = Gradients(X, y, weight, loss, 0.1, parts)
+    points = LOOPS[name](gradients, np.zeros(3), rate, len(parts))
+    fit = gdfast.train(
+        X, y, sample_weight=weight, loss=loss, penalty="l2", alpha=0.1,
+        fit_intercept=False, optimizer=name, learning_rate=rate, max_iter=n_epochs,
+        batch_size=size, shuffle=shuffle, random_state=5, history="full",
+    )  # fmt: skip
+    n_batches = len(parts) // n_epochs
+    expected = np.array([*points[:-1:n_batches], points[-1]])
+    np.testing.assert_allclose(fit.history["coef"], expected, rtol=1e-9, atol=1e-11)
+    weights = [weight[rows].sum() for rows in parts[:n_batches]]
+    if shuffle:
+        weights = [weight[rows].sum() for rows in parts]
+    seen = np.array(gradients.objectives).reshape(n_epochs, -1)
+    weights = np.resize(weights, seen.shape)
+    of_epochs = (weights * seen).sum(axis=1) / weights.sum(axis=1)
+    last = gradients.objective(points[-1], np.arange(60))
+    np.testing.assert_allclose(fit.history["loss"], [*of_epochs, last], rtol=1e-9)
+    assert (fit.method, fit.n_iter) == ("batches", n_epochs)
+
+
+def plain_loop(X, y, weight, drawn, size, rates, l1=0.0, low=-np.inf):
+    """Return the parameters after every update, the last one being the intercept."""
+    A = np.column_stack([X, np.ones(len(X))])
+    w, path = np.zeros(A.shape[1]), []
+    for order in drawn:
+        for rows in cut(order, size):
+            if weight[rows].any():
+                g = A[rows].T @ (weight[rows] * 2 * (A[rows] @ w - y[rows]))
+                rate = rates(len(path) + 1)
+                w = w - rate * g / weight[rows].sum()
+                w[:-1] = np.sign(w[:-1]) * np.maximum(np.abs(w[:-1]) - rate * l1, 0)
+                w[:-1] = np.maximum(w[:-1], low)
+                path.append(w)
+    return np.array(path)
+
+
+def parameters(fit):
+    return [*fit.coef, fit.intercept]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("shape", [(60, 1), (61, 5), (60, 16), (50, 33), (20, 300)])
+@pytest.mark.parametrize("size", [1, 8, 13])
+def test_rows_of_every_shape(dtype, standardize, shape, size, rng):
+    X = (rng.standard_normal(shape) + 0.5).astype(dtype)
+    y = rng.standard_normal(shape[0]).astype(dtype)
+    weight = rng.uniform(0.5, 2, shape[0])
+    rates = InvScaling(0.5 / shape[1], 0.5)
+    columns, center, scale = X.astype(float), 0.0, 1.0
+    if standardize:
+        center = np.average(columns, axis=0, weights=weight)
+        variance = np.average((columns - center) ** 2, axis=0, weights=weight)
+        scale = np.sqrt(variance)
+        columns = (columns - center) / scale
+    path = plain_loop(columns, y, weight, orders(shape[0], 2, 0), size, rates)
+    for layout in (X, np.repeat(X, 2, axis=0)[::2], X[::-1].copy()[::-1]):
+        fit = gdfast.train(
+            layout, y, sample_weight=weight, learning_rate=rates, batch_size=size,
+            random_state=0, max_iter=2, standardize=standardize, callback=lambda _: 0,
+        )  # fmt: skip
+        coef = path[-1][:-1] / scale
+        np.testing.assert_allclose(fit.coef, coef, rtol=1e-8, atol=1e-10)
+        intercept = path[-1][-1] - (center * coef).sum()
+        assert fit.intercept == pytest.approx(intercept, rel=1e-8, abs=1e-10)
+        assert fit.learning_rate == rates(len(path))
+
+
+@pytest.mark.parametrize(
+    "options", [{"penalty": "l1", "alpha": 0.2}, {"bounds": (0, 9)}]
+)
+def test_proximal_steps_are_made_on_batches_too(options, data):
+    X, y, weight = data
+    limits = (0.2, -np.inf) if "penalty" in options else (0.0, 0.0)
+    path = plain_loop(X, y, weight, orders(60, 4, 1), 9, lambda t: 0.02, *limits)
+    fit = gdfast.train(
+        X, y, sample_weight=weight, learning_rate=0.02, batch_size=9, max_iter=4,
+        random_state=1, **options,
+    )  # fmt: skip
+    np.testing.assert_allclose(parameters(fit), path[-1], rtol=1e-9, atol=1e-12)
+    assert 0 in fit.coef
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_one_batch_of_all_rows_is_the_full_batch(name, data):
+    X, y, weight = data
+    options = {"optimizer": name, "learning_rate": 0.01, "max_iter": 30}
+    full = gdfast.train(X, y, sample_weight=weight, **options)
+    batch = gdfast.train(X, y, sample_weight=weight, batch_size=60, **options)
+    np.testing.assert_allclose(batch.history["loss"], full.history["loss"], rtol=1e-9)
+    np.testing.assert_allclose(parameters(batch), parameters(full), rtol=1e-9)
+
+
+def test_a_weight_of_two_in_a_batch_is_the_row_twice_in_it(data):
+    X, y, _ = data
+    options = {"shuffle": False, "learning_rate": 0.01, "max_iter": 3}
+    twice = np.arange(60).repeat(
+        np.tile([1, 2, 2], 20)
+    )  # a batch of 3 becomes one of 5
+    by_rows = gdfast.train(X[twice], y[twice], batch_size=5, **options)
+    weight = np.tile([1.0, 2.0, 2.0], 20)
+    by_weight = gdfast.train(X, y, sample_weight=weight, batch_size=3, **options)
+    np.testing.assert_allclose(parameters(by_rows), parameters(by_weight), rtol=1e-12)
+
+
+@pytest.mark.usefixtures("way")
+def test_a_batch_without_weight_makes_no_update_and_takes_no_rate(data):
+    X, y, weight = data
+    weight[[0, 1, 2, 10, 11, 12, 13, 14]] = 0  # the third batch of five has none at all
+    rates = InvScaling(0.05, 0.5)
+    path = plain_loop(X, y, weight, [np.arange(60)] * 2, 5, rates)
+    assert len(path) == 22
+    for average in (False, True):
+        fit = gdfast.train(
+            X, y, sample_weight=weight, batch_size=5, shuffle=False, max_iter=2,
+            learning_rate=rates, average=average,
+        )  # fmt: skip
+        expected = path.mean(axis=0) if average else path[-1]
+        np.testing.assert_allclose(parameters(fit), expected, rtol=1e-9)
+        assert fit.learning_rate == rates(22)
+
+
+# ------------------------------------------------------------------------ the average
+
+
+@pytest.mark.parametrize("average", [True, np.True_, 1, 2, 9, 10, 27, 28])
+@pytest.mark.parametrize("values", [1, 300, 1 << 20])
+def test_the_average_is_that_of_all_updates_from_one_on(
+    average, values, data, monkeypatch
+):
+    X, y, weight = data
+    monkeypatch.setattr(batches, "CHUNK_VALUES", values)
+    path = plain_loop(X, y, weight, orders(60, 3, 2), 7, lambda t: 0.02)
+    assert len(path) == 27
+    fit = gdfast.train(
+        X, y, sample_weight=weight, learning_rate=0.02, batch_size=7, max_iter=3,
+        random_state=2, average=average, history="full",
+    )  # fmt: skip
+    counted = path[int(average) - 1 :]
+    expected = counted.mean(axis=0) if len(counted) else path[-1]
+    np.testing.assert_allclose(parameters(fit), expected, rtol=1e-9)
+    assert fit.history["coef"][-1].tobytes() == fit.coef.tobytes()
+    np.testing.assert_allclose(fit.history["coef"][2], path[17][:-1], rtol=1e-9)
+    loss = np.average((X @ fit.coef + fit.intercept - y) ** 2, weights=weight)
+    assert fit.loss == pytest.approx(loss, rel=1e-12)
+
+
+# -------------------------------------------------------------------- the same again
+
+
+def all_of(fit):
+    return fit.n_iter, fit.coef.tobytes(), fit.history.array.tobytes()
+
+
+@pytest.mark.parametrize("name", ["gd", "nesterov", "adam"])
+@pytest.mark.parametrize("average", [False, 20])
+def test_how_updates_are_grouped_does_not_matter(name, average, data, monkeypatch):
+    X, y, _ = data
+    options = {"optimizer": name, "learning_rate": 0.01, "max_iter": 20}
+    options |= {"batch_size": 4, "random_state": 3, "history": "full"}
+    whole = gdfast.train(X, y, average=average, **options)
+    monkeypatch.setattr(batches, "CHUNK_VALUES", 250)  # two batches a call
+    monkeypatch.setattr(descent, "MAX_SLICE_STEPS", 3)
+    assert all_of(gdfast.train(X, y, average=average, **options)) == all_of(whole)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("rule", ["ftol", "xtol", "callback"])
+def test_a_run_that_is_ended_has_the_bits_of_so_many_epochs(
+    rule, average, shuffle, data
+):
+    X, y, _ = data
+    options = {"batch_size": 7, "random_state": 3, "history": "full"}
+    options |= {"optimizer": "adam", "average": average, "shuffle": shuffle}
+    stop = {
+        "ftol": {"ftol": 1e-3},
+        "xtol": {"xtol": 0.007},
+        "callback": {"callback": lambda row: row.iteration > 37},
+    }[rule]
+    ended = gdfast.train(X, y, max_iter=10_000, **stop, **options)
+    assert 10 < ended.n_iter < 10_000
+    same = gdfast.train(X, y, max_iter=ended.n_iter, **options)
+    assert all_of(ended) == all_of(same)
+    loss, coef = ended.history["loss"], ended.history["coef"]
+    if rule == "ftol":
+        change = np.abs(np.diff(loss[:-1])) / loss[:-2]
+        assert change[-1] < 1e-3 <= change[:-1].min()
+    if rule == "xtol" and not average:
+        change = np.abs(np.diff(coef, axis=0)).max(axis=1)
+        assert change[-1] < 0.007
+
+
+def test_the_end_is_another_measure_and_ends_nothing(data):
+    X, y, _ = data
+    with pytest.warns(gdfast.ConvergenceWarning):
+        fit = gdfast.train(
+            X, y, batch_size=30, learning_rate=1e-9, ftol=1e-3, max_iter=1
+        )
+    assert not fit.converged
+
+
+@pytest.mark.parametrize("call", [1, 4])
+@pytest.mark.parametrize("after", [False, True])
+def test_an_interrupted_run_has_the_bits_of_so_many_epochs(
+    call, after, data, monkeypatch
+):
+    X, y, _ = data
+    options = {"batch_size": 7, "random_state": 3, "history": "full", "average": True}
+    expected = gdfast.train(X, y, max_iter=15, **options)
+    calls, take_steps = [], batches.Batches.take_steps
+
+    def interrupted(*arguments, **named):
+        calls.append(1)
+        if len(calls) != call + 1:  # the first looks at the start
+            return take_steps(*arguments, **named)
+        if after:
+            take_steps(*arguments, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batches.Batches, "take_steps", interrupted)
+    monkeypatch.setattr(descent, "MAX_SLICE_STEPS", 5)
+    fit = gdfast.train(X, y, on_interrupt="return", **options)
+    assert fit.n_iter == 5 * (call - 1)
+    if call == 4:
+        assert all_of(fit) == all_of(expected)
+
+
+def test_what_orders_are_drawn_from(data):
+    X, y, _ = data
+    options = {"batch_size": 7, "max_iter": 3}
+    by_int = gdfast.train(X, y, random_state=4, **options)
+    rng = np.random.default_rng(4)
+    first = gdfast.train(X, y, random_state=rng, **options)
+    assert first.coef.tobytes() == by_int.coef.tobytes()
+    # The generator goes on where the run has ended.
+    expected = np.random.default_rng(4)
+    for _ in range(3):
+        expected.permutation(60)
+    assert rng.bit_generator.state == expected.bit_generator.state
+    others = {gdfast.train(X, y, **options).coef.tobytes() for _ in range(3)}
+    assert len(others | {by_int.coef.tobytes()}) == 4
+
+
+def test_many_rows_have_the_same_orders(monkeypatch):
+    generators = [np.random.default_rng(7) for _ in range(2)]
+    expected = [generators[0].permutation(99) for _ in range(3)]
+    monkeypatch.setattr(batches, "QUICK_ROWS", 98)
+    np.testing.assert_array_equal(
+        [batches.drawn(generators[1], 99) for _ in range(3)], expected
+    )
+    assert generators[0].bit_generator.state == generators[1].bit_generator.state
+
+
+# ------------------------------------------------------------------------- the rates
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("penalty", [None, "l2"])
+def test_auto_is_stable_on_the_largest_row(intercept, penalty, data):
+    X, y, _ = data
+    fit = gdfast.train(
+        X, y, batch_size=1, fit_intercept=intercept, penalty=penalty, alpha=0.5
+    )
+    largest = (X**2).sum(axis=1).max() + 1
+    expected = 1 / (2 * largest + (0.5 if penalty else 0))
+    assert fit.learning_rate == pytest.approx(expected, rel=1e-12)
+    assert fit.max_stable_learning_rate is None
+
+
+def test_auto_is_that_of_standardised_columns_and_of_the_papers(data):
+    X, y, _ = data
+    fit = gdfast.train(1000 * X + 5, y, batch_size=3, standardize=True)
+    columns = (X - X.mean(axis=0)) / X.std(axis=0)
+    largest = (columns**2).sum(axis=1).max() + 1
+    assert fit.learning_rate == pytest.approx(1 / (2 * largest), rel=1e-9)
+    assert gdfast.train(X, y, batch_size=3, optimizer="adam").learning_rate == 0.001
+
+
+@pytest.mark.parametrize("rate", [1e3, 1.5])
+def test_a_rate_too_large_is_a_divergence(rate, data):
+    X, y, _ = data
+    with pytest.raises(gdfast.DivergenceError, match="learning_rate=") as error:
+        gdfast.train(X, y, batch_size=5, learning_rate=rate, random_state=0)
+    assert error.value.fit.n_iter >= 1
+    start = np.mean(y**2)
+    assert f"up from {start:.6g} at the start" in str(error.value)
+
+
+def test_values_that_are_not_finite_are_named(data):
+    X, y, _ = data
+    X[7, 1] = np.nan
+    with pytest.raises(ValueError, match="X has a missing value"):
+        gdfast.train(X, y, batch_size=5, learning_rate=0.1)
+
+
+# ------------------------------------------------------------------------ the kernel
+
+
+def epoch(kernel, X, y, weight, columns, order, size, n_calls=1):
+    n_params = X.shape[1] + 1
+    params, sums, path_sum = np.zeros(n_params), np.zeros(2), np.zeros(n_params)
+    state = np.zeros(2 + 2 * n_params)
+    update = kernel.Update(
+        OPTIMIZERS["adam"].kind, OPTIMIZERS["adam"].constants, n_params - 1, True,
+        0.01, 0.02, None, state,
+    )  # fmt: skip
+    done = 0
+    for rows in np.split(order, [size * k for k in range(1, n_calls)]):
+        rates = np.linspace(0.1, 0.01, len(X))[done:]
+        done += kernel.descend_batches(
+            2, 0.0, X, y, weight, columns, rows, size, params, rates, sums, path_sum,
+            max(0, 2 - done), update,
+        )  # fmt: skip
+    return [done, *params, *sums, *path_sum, *state]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", [1, 2, 5, 8, 16, 17, 40, 130, 2050])
+@pytest.mark.parametrize("size", [1, 6, 8, 50])
+def test_every_kernel_makes_the_same_steps(dtype, d, size, builds, rng):
+    from gdfast import _reference
+
+    X = rng.standard_normal((50, d)).astype(dtype)
+    y = rng.uniform(0, 1, 50).astype(dtype)
+    columns = np.array([np.full(d, 0.1), np.full(d, 0.9 / d)])
+    order = rng.integers(0, 50, 44)  # some rows twice
+    for weight in (None, rng.uniform(0, 2, 50)):
+        for scales in (None, columns):
+            data = X, y, weight, scales
+            plain, wide = (epoch(kernel, *data, order, size) for kernel in builds)
+            assert plain == wide
+            n_calls = -(-44 // size)
+            assert epoch(builds[1], *data, order, size, n_calls) == wide
+            twin = epoch(_reference, *data, order, size)
+            np.testing.assert_allclose(wide, twin, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(50, 1), (50, 5), (50, 16), (50, 40)])
+def test_rows_as_they_lie_are_those_of_an_order_from_0_on(shape, compiled, rng):
+    X, y = rng.standard_normal(shape), rng.uniform(0, 1, 50)
+    outcomes = []
+    for order in (None, np.arange(50)):
+        params, sums = np.zeros(shape[1]), np.zeros(2)
+        compiled.descend_batches(
+            2, 0.0, X, y, None, None, order, 7, params, np.full(8, 0.1), sums, None, 0
+        )
+        outcomes.append([*params, *sums])
+    np.testing.assert_allclose(*outcomes, rtol=1e-12)
+
+
+@pytest.mark.parametrize("row", [-1, 50, -(2**63), 2**63 - 1])
+@pytest.mark.parametrize("place", [0, 3, 9])
+def test_a_row_that_is_not_there_is_named_before_any_step(kernel, row, place, rng):
+    X, y = rng.standard_normal((50, 3)), rng.standard_normal(50)
+    order = np.arange(10)
+    order[place] = row
+    params, sums = np.zeros(3), np.zeros(2)
+    rest = 2, params, np.ones(9), sums, None, 0
+    with pytest.raises(ValueError, match="order must be from 0 to n_samples - 1"):
+        kernel.descend_batches(0, 0.0, X, y, None, None, order, *rest)
+    assert not params.any()
+    assert not sums.any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"order": np.arange(0)}, "order must have at least one row"),
+        ({"size": 0}, "batch_size must be at least 1"),
+        ({"rates": np.ones(4)}, "rates must have one value for each batch"),
+        ({"sums": np.zeros(3)}, "sums must have two values"),
+        ({"path_sum": np.zeros(2)}, "path_sum must have the shape of params"),
+        ({"params": np.zeros(5)}, "params must have n_features values"),
+        ({"kind": 99}, "unknown loss number 99"),
+        ({"y": np.zeros(3)}, "y must have one value"),
+    ],
+)
+def test_the_kernel_checks_what_it_is_given(kernel, changes, message):
+    arguments = {
+        "kind": 0, "param": 0.0, "X": np.ones((10, 3)), "y": np.ones(10),
+        "weight": None, "columns": None, "order": np.arange(10), "size": 2,
+        "params": np.zeros(3), "rates": np.ones(5), "sums": np.zeros(2),
+        "path_sum": np.zeros(3), "first": 0,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=message):
+        kernel.descend_batches(*(arguments | changes).values())
+
+
+# ---------------------------------------------------------------------- wrong values
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"batch_size": 61}, ValueError, "batch_size must be at most 60"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number"),
+        ({"batch_size": True}, TypeError, "batch_size must be a whole number"),
+        ({"shuffle": 1}, TypeError, "shuffle must be"),
+        ({"random_state": -1}, ValueError, "random_state must be at least 0"),
+        ({"random_state": "1"}, TypeError, "random_state must be a whole number"),
+        ({"average": -1}, ValueError, "average must be at least 1"),
+        ({"average": 0}, ValueError, "average must be at least 1"),
+        ({"average": 1.5}, TypeError, "average must be a whole number"),
+        ({"batch_size": None, "average": 3}, ValueError, "average has no use without"),
+        ({"gtol": 1e-3}, ValueError, "gtol must be None with batch_size"),
+        (
+            {"learning_rate": "backtracking"},
+            ValueError,
+            '"backtracking" is for all rows',
+        ),
+        (
+            {"loss": "poisson"},
+            ValueError,
+            "learning_rate must be given with batch_size",
+        ),
+        ({"loss": "quantile"}, ValueError, "learning_rate must be given for the loss"),
+    ],
+)
+def test_wrong_values_are_named(data, options, error, message):
+    X, y, _ = data
+    with pytest.raises(error, match=message):
+        gdfast.train(X, y, **({"batch_size": 5} | options))
+
+
+def test_sparse_rows_are_refused(data):
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y, _ = data
+    with pytest.raises(
+        ValueError, match="batch_size is for rows that are stored whole"
+    ):
+        gdfast.train(sparse.csr_matrix(X), y, batch_size=5)
+
+
+# ----------------------------------------------------------------------------- Ctrl-C
+
+LONG = """
+import os, signal, sys, threading, time
+import numpy as np, gdfast
+X, y = np.ones((6_000_000, 2)), np.ones(6_000_000)
+def ring():
+    time.sleep(float(sys.argv[1]))
+    sent.append(time.perf_counter())
+    os.kill(os.getpid(), signal.SIGINT)
+sent = []
+signal.signal(signal.SIGINT, signal.default_int_handler)
+gdfast.train(X, y, batch_size=int(sys.argv[2]), learning_rate=1e-3, max_iter=1)
+threading.Thread(target=ring).start()
+try:
+    gdfast.train(X, y, batch_size=int(sys.argv[2]), learning_rate=1e-3, max_iter=10**6)
+except KeyboardInterrupt:
+    print(time.perf_counter() - sent[0])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@pytest.mark.parametrize("size", [1, 1000, 6_000_000])
+def test_ctrl_c_is_answered_at_once(size):
+    delays = []
+    for wait in (0.3, 0.35, 0.43):
+        done = subprocess.run(
+            [sys.executable, "-c", LONG, str(wait), str(size)],
+            capture_output=True, text=True, check=True, timeout=100,
+        )  # fmt: skip
+        delays.append(float(done.stdout))
+    assert sorted(delays)[1] < 0.1
+
+
+def test_an_epoch_is_made_in_calls_of_milliseconds(rng, monkeypatch):
+    X, y = rng.standard_normal((200_000, 8)), rng.standard_normal(200_000)
+    longest, descend_batches = [0.0], batches.kernel.descend_batches
+
+    class Kernel:
+        @staticmethod
+        def descend_batches(*arguments):
+            started = time.perf_counter()
+            result = descend_batches(*arguments)
+            longest.append(time.perf_counter() - started)
+            return result
+
+    monkeypatch.setattr(batches, "kernel", Kernel)
+    gdfast.train(X, y, batch_size=1, learning_rate=1e-3, max_iter=1)
+    assert len(longest) > 4
+    assert sorted(longest)[len(longest) // 2] < 0.03
