@@ -91,7 +91,8 @@ cdef inline void scatter(
 
 cdef inline bint add_sparse_pass(
     int kind, double param, const x_value* x, const index_value* index,
-    const row_value* row, const Data* data, Work* work, const double* coef, double b, double* gradient,
+    const row_value* row, const Data* data, Work* work, const double* coef, double b,
+    double* gradient,
 ) noexcept nogil:
     # One pass over the rows: adds to gradient; False at an index out of range.
     cdef Py_ssize_t start = 0, i, k
