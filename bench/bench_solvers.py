@@ -18,6 +18,7 @@ import gdfast
 from bench.gdfast_loops import ALL_THREADS
 
 linear_model = pytest.importorskip("sklearn.linear_model")
+pytest.importorskip("gdfast.optimizers")  # which older commits lack
 pytestmark = pytest.mark.benchmark(max_time=0.1, min_rounds=3)
 
 SHAPE = (200_000, 50)

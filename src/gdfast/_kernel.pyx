@@ -42,6 +42,25 @@ from gdfast._updates cimport (
 )
 
 
+cdef int describe_targets(
+    Data* data, Py_ssize_t n, const y_value[:] y, const double[::1] sample_weight
+) except -1:
+    # What is known of rows whatever they are made of.
+    if y.shape[0] != n:
+        raise ValueError("y must have one value for each row of X")
+    if sample_weight is not None and sample_weight.shape[0] != n:
+        raise ValueError("sample_weight must have one value for each row of X")
+    data.y = <const char*> &y[0]
+    data.y_step = y.strides[0]
+    data.y_single = y_value is float
+    data.n_rows = n
+    data.order = NULL
+    data.sample_weight = NULL
+    if sample_weight is not None:
+        data.sample_weight = &sample_weight[0]
+    return 0
+
+
 cdef Data describe(
     const x_value[:, :] X, const y_value[:] y,
     const double[::1] sample_weight, const double[:, ::1] columns,
@@ -53,24 +72,13 @@ cdef Data describe(
         raise ValueError("X must have at least one row and one column")
     if d > 1 and X.strides[1] != sizeof(x_value):
         raise ValueError("the values of a row of X must be contiguous")
-    if y.shape[0] != n:
-        raise ValueError("y must have one value for each row of X")
-    if sample_weight is not None and sample_weight.shape[0] != n:
-        raise ValueError("sample_weight must have one value for each row of X")
+    describe_targets(&data, n, y, sample_weight)
     if columns is not None and (columns.shape[0] != 2 or columns.shape[1] != d):
         raise ValueError("columns must have shape (2, n_features)")
     data.X = <const char*> &X[0, 0]
     data.x_step = X.strides[0]
     data.x_single = x_value is float
-    data.y = <const char*> &y[0]
-    data.y_step = y.strides[0]
-    data.y_single = y_value is float
-    data.n_rows = n
     data.n_features = d
-    data.order = NULL
-    data.sample_weight = NULL
-    if sample_weight is not None:
-        data.sample_weight = &sample_weight[0]
     data.center = data.scale = NULL
     if columns is not None:
         data.center = &columns[0, 0]
@@ -87,24 +95,13 @@ cdef Data describe_rows(
     cdef Py_ssize_t n = indptr.shape[0] - 1, i
     if n <= 0 or n_features <= 0:
         raise ValueError("X must have at least one row and one column")
-    if y.shape[0] != n:
-        raise ValueError("y must have one value for each row of X")
-    if sample_weight is not None and sample_weight.shape[0] != n:
-        raise ValueError("sample_weight must have one value for each row of X")
+    describe_targets(&data, n, y, sample_weight)
     if indptr[0] < 0 or indptr[n] > n_stored:
         raise ValueError("indptr must stay within data")
     for i in range(n):
         if indptr[i] > indptr[i + 1]:
             raise ValueError("indptr must not fall")
-    data.y = <const char*> &y[0]
-    data.y_step = y.strides[0]
-    data.y_single = y_value is float
-    data.n_rows = n
     data.n_features = n_features
-    data.order = NULL
-    data.sample_weight = NULL
-    if sample_weight is not None:
-        data.sample_weight = &sample_weight[0]
     return data
 
 

@@ -42,6 +42,11 @@ cdef inline bint has_inertia(int kind) noexcept nogil:
     return kind == MOMENTUM or kind == NESTEROV or kind == ACCELERATED
 
 
+cdef inline bint looks_ahead(int kind) noexcept nogil:
+    # Whether a rule takes the gradient where that would lead.
+    return kind == NESTEROV or kind == ACCELERATED
+
+
 cdef inline int n_slots(int kind) noexcept nogil:
     # Values that a rule remembers of each parameter.
     if kind == GD:
@@ -70,7 +75,7 @@ cdef inline void look_ahead(
     cdef Py_ssize_t j
     cdef double share = inertia(rule)
     cdef const double* last = rule.state + N_SCALARS
-    cdef bint ahead = rule.kind == NESTEROV or rule.kind == ACCELERATED
+    cdef bint ahead = looks_ahead(rule.kind)
     for j in range(rule.n_params):
         point[j] = params[j] - share * last[j] if ahead else params[j]
 
@@ -79,7 +84,7 @@ cdef inline const double* next_point(
     const Rule* rule, const double* params, double* memory, bint stepping
 ) noexcept nogil:
     # The same where it is asked for; the parameters themselves after the last step.
-    if not stepping or not (rule.kind == NESTEROV or rule.kind == ACCELERATED):
+    if not stepping or not looks_ahead(rule.kind):
         return params
     look_ahead(rule, params, memory)
     return memory

@@ -135,8 +135,8 @@ def _unfinished(
             "a smaller learning_rate, as steps too long cross the minimum to and fro"
         )
     if not descent.stalled or not advice:
-        more = limit if descent.reason is not Reason.INTERRUPTED else "time"
-        advice.append(f"a larger {more}" if more != "time" else "more time")
+        cut_off = descent.reason is Reason.INTERRUPTED
+        advice.append("more time" if cut_off else f"a larger {limit}")
     parts.append(f"What would help: {'; '.join(advice)}.")
     return " ".join(parts)
 

@@ -177,8 +177,7 @@ class Passes:
     @property
     def values_per_step(self) -> int:
         """Values that a step reads."""
-        X = self.summation.examples.X
-        return int(X.size + len(X))
+        return self.summation.values_per_pass
 
     def take_steps(
         self, params: Doubles, steps: range, keep_path: bool, end: bool

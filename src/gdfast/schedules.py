@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +21,6 @@ from gdfast._validation import check_int, check_number
 @dataclass(frozen=True)
 class Schedule:
     """What all schedules have in common; the schedules are its subclasses."""
-
-    name: ClassVar[str]
 
     def __call__(self, t: Any) -> Any:
         """Return the learning rate of step t, a whole number from 1, or an array."""
@@ -83,8 +81,6 @@ class Constant(Schedule):
 
     eta0: float
 
-    name = "constant"
-
     def __post_init__(self) -> None:
         """Check the parameters."""
         if type(self.eta0) is not float or not 0 < self.eta0 < math.inf:
@@ -121,8 +117,6 @@ class InvScaling(Schedule):
     eta0: float = 0.01
     power_t: float = 0.25
 
-    name = "invscaling"
-
     def __post_init__(self) -> None:
         """Check the parameters."""
         check_number(self.eta0, "eta0", low=0, open_low=True)
@@ -157,8 +151,6 @@ class Optimal(Schedule):
 
     alpha: float = 0.0001
 
-    name = "optimal"
-
     def __post_init__(self) -> None:
         """Check the parameters."""
         check_number(self.alpha, "alpha", low=0, open_low=True)
@@ -187,8 +179,6 @@ class Exponential(Schedule):
 
     eta0: float
     decay: float
-
-    name = "exponential"
 
     def __post_init__(self) -> None:
         """Check the parameters."""
@@ -229,8 +219,6 @@ class Cosine(Schedule):
     n_steps: int
     last: float = 0.0
 
-    name = "cosine"
-
     def __post_init__(self) -> None:
         """Check the parameters."""
         check_number(self.eta0, "eta0", low=0, open_low=True)
@@ -264,8 +252,6 @@ class WarmUp(Schedule):
     schedule: float | Callable[[Any], Any]
     n_steps: int
 
-    name = "warm-up"
-
     def __post_init__(self) -> None:
         """Check the parameters."""
         object.__setattr__(self, "schedule", check_schedule(self.schedule, "schedule"))
@@ -289,8 +275,6 @@ class Function(Schedule):
 
     function: Callable[[int], float]
     known: dict[int, float] = field(default_factory=dict, repr=False, compare=False)
-
-    name = "function"
 
     def __call__(self, t: Any) -> Any:
         """Return the learning rate of step t."""

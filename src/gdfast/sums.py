@@ -184,6 +184,12 @@ class Summation:
         self.team = team
         self._chunks = examples.parts()
 
+    @property
+    def values_per_pass(self) -> int:
+        """Values that a pass reads."""
+        X = self.examples.X
+        return int(X.size) + len(X)
+
     def gradient(self, params: Doubles) -> GradientSum:
         """Add up the loss and its gradient over all examples.
 

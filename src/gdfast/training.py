@@ -448,9 +448,9 @@ def train(
     if resume is not None and not (coef_init is None and intercept_init is None):
         raise ValueError("resume takes the place of coef_init and intercept_init")
     examples, feature_names = _examples(chosen, X, y, sample_weight)
-    if class_weight is not None and not chosen.has_labels:
-        raise ValueError(f"class_weight has no use for the loss {chosen.name!r}")
     if class_weight is not None:
+        if not chosen.has_labels:
+            raise ValueError(f"class_weight has no use for the loss {chosen.name!r}")
         weight = check_class_weight(class_weight, examples.y, examples.sample_weight)
         examples = examples._replace(sample_weight=weight)
     rule = check_optimizer(optimizer)
