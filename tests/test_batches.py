@@ -492,7 +492,7 @@ def test_the_kernel_checks_what_it_is_given(kernel, changes, message):
         (
             {"learning_rate": "backtracking"},
             ValueError,
-            '"backtracking" is for all rows',
+            "backtracking is for all rows",
         ),
         (
             {"loss": "poisson"},

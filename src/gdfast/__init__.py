@@ -29,12 +29,13 @@ __all__ = [
 if TYPE_CHECKING:
     from gdfast import losses, optimizers, schedules
     from gdfast._backend import simd_level
+    from gdfast.callbacks import Iteration
     from gdfast.delimited import TableError
     from gdfast.fit import DivergenceError, Fit, load
     from gdfast.history import History
     from gdfast.sources import Table, example_data, read_table
     from gdfast.stopping import ConvergenceWarning
-    from gdfast.training import Iteration, gradient, loss, train
+    from gdfast.training import gradient, loss, train
 else:
     # Imported when first asked for (PEP 562): what trains does not wait for what reads
     # files, and the command answers Ctrl-C before NumPy is loaded.
@@ -43,7 +44,7 @@ else:
         "DivergenceError": "fit",
         "Fit": "fit",
         "History": "history",
-        "Iteration": "training",
+        "Iteration": "callbacks",
         "Table": "sources",
         "TableError": "delimited",
         "example_data": "sources",

@@ -133,6 +133,10 @@ class Backtracking:
         """Values that a step reads at least."""
         return self.summation.values_per_pass
 
+    def last_rate(self, n_iter: int) -> float:
+        """Return the rate of the last step, or what would be tried first."""
+        return self.origin.last_rate or self.origin.rate
+
     def take_steps(
         self, params: Doubles, steps: range, keep_path: bool, end: bool
     ) -> tuple[Doubles, Doubles | None]:

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from gdfast._backend import kernel
 from gdfast._typing import Doubles
 from gdfast._validation import check_bool, check_int
+from gdfast.csr import CSR
 from gdfast.drivers import Updater, outputs
 from gdfast.losses import Loss
 from gdfast.penalties import Penalty
+from gdfast.settings import Settings
 from gdfast.sums import CHUNK_VALUES, Examples, Summation
 
 # What a row and an update cost beside the values that they go through, in such.
@@ -24,6 +26,24 @@ QUICK_ROWS = 1_000_000  # an order of which is drawn in some 20 ms
 
 
 Order: TypeAlias = NDArray[np.intp] | None  # None: rows as they lie
+
+
+class Batching(NamedTuple):
+    """How rows make batches.
+
+    Parameters
+    ----------
+    size : int
+        Rows of a batch.
+    generator : Generator or None
+        Draws the order of each epoch; None to take the rows as they lie.
+    average : int
+        The update from which on the parameters are averaged; 0 for no average.
+    """
+
+    size: int
+    generator: np.random.Generator | None
+    average: int
 
 
 class Origin(NamedTuple):
@@ -55,12 +75,8 @@ class Batches:
         What is done with the gradient of a batch.
     n_params : int
         Number of parameters.
-    size : int
-        Rows of a batch.
-    generator : Generator or None
-        Draws the order of each epoch; None to take the rows as they lie.
-    average : int
-        The update from which on the parameters are averaged; 0 for no average.
+    batching : Batching
+        How rows make batches.
 
     Attributes
     ----------
@@ -82,10 +98,9 @@ class Batches:
         summation: Summation,
         updater: Updater,
         n_params: int,
-        size: int,
-        generator: np.random.Generator | None,
-        average: int,
+        batching: Batching,
     ) -> None:
+        size, generator, average = batching
         self.summation = summation
         self.updater = updater
         self.n_steps = 0
@@ -117,6 +132,10 @@ class Batches:
         """Values that an epoch reads."""
         X = self.summation.examples.X
         return int(X.size + ROW_VALUES * len(X))
+
+    def last_rate(self, n_iter: int) -> float:
+        """Return the rate of the last update, or what was meant for the first one."""
+        return self.updater.last_rate(self.n_steps)
 
     def take_steps(
         self, params: Doubles, steps: range, keep_path: bool, end: bool
@@ -267,8 +286,9 @@ def check_batches(
     shuffle: object,
     random_state: object,
     average: object,
-    n_samples: int,
-) -> tuple[int, np.random.Generator | None, int] | None:
+    examples: Examples,
+    settings: Settings,
+) -> Batching | None:
     """Return what batches are to be made.
 
     Parameters
@@ -281,19 +301,22 @@ def check_batches(
         What it is drawn from.
     average : bool or int
         Whether, or from which update on, parameters are averaged.
-    n_samples : int
-        Number of rows.
+    examples : Examples
+        The rows.
+    settings : Settings
+        What the run is asked to do.
 
     Returns
     -------
-    tuple (size, generator, average) or None
-        Arguments of `Batches`; None for no batches.
+    Batching or None
+        What was asked for; None for no batches.
 
     Raises
     ------
     TypeError, ValueError
-        If one has a wrong type or value.
+        If one has a wrong type or value, or there is no such run with batches.
     """
+    n_samples = len(examples.X)
     shuffle = check_bool(shuffle, "shuffle")
     if not isinstance(random_state, np.random.Generator):
         if random_state is not None:
@@ -312,7 +335,28 @@ def check_batches(
         raise ValueError(
             f"batch_size must be at most {n_samples}, the number of rows, got {size}"
         )
-    return size, random_state if shuffle else None, first
+    _check_run(examples, settings)
+    return Batching(size, random_state if shuffle else None, first)
+
+
+def _check_run(examples: Examples, settings: Settings) -> None:
+    """Raise for what there is not with mini-batches."""
+    if isinstance(examples.X, CSR):
+        raise ValueError(
+            "batch_size is for rows that are stored whole, not for sparse ones: pass "
+            "X.toarray(), or batch_size=None"
+        )
+    if settings.backtracks:
+        raise ValueError(
+            "learning_rate must be given with batch_size for the loss "
+            f"{settings.loss.name!r} with the optimizer {settings.optimizer.name!r}: "
+            "backtracking is for all rows at once"
+        )
+    if settings.tolerances.gtol:
+        raise ValueError(
+            "gtol must be None with batch_size, as an epoch does not find the gradient "
+            "of all rows: pass xtol or ftol"
+        )
 
 
 def largest_curvature(loss: Loss, penalty: Penalty, examples: Examples) -> float:

@@ -179,6 +179,21 @@ class Passes:
         """Values that a step reads."""
         return self.summation.values_per_pass
 
+    def last_rate(self, n_iter: int) -> float:
+        """Return the rate of the last step, or what was meant for the first one.
+
+        Parameters
+        ----------
+        n_iter : int
+            Steps made.
+
+        Returns
+        -------
+        float
+            The rate.
+        """
+        return self.updater.last_rate(n_iter)
+
     def take_steps(
         self, params: Doubles, steps: range, keep_path: bool, end: bool
     ) -> tuple[Doubles, Doubles | None]:
@@ -279,10 +294,10 @@ class Moments:
             self.center = _near_mean(examples)
             columns = np.array([self.center, np.ones(n_features)])
             examples = examples._replace(columns=columns)
-        self._summation = Summation(loss, examples, summation.team)
+        self.summation = Summation(loss, examples, summation.team)
         if carried is not None:
             params = carried[:-1]
-        sums = self._summation.moments(self._centred(params))
+        sums = self.summation.moments(self._centred(params))
         self.origin: Origin | None = self._at(params, sums.totals, is_start=True)
         if carried is not None and not carried[-1]:
             self._renew(params)
@@ -299,6 +314,10 @@ class Moments:
     def is_finite(self) -> bool:
         """Whether no square overflowed."""
         return bool(np.isfinite(self._hessian).all())
+
+    def last_rate(self, n_iter: int) -> float:
+        """Return the rate of the last step, or what was meant for the first one."""
+        return self.updater.last_rate(n_iter)
 
     def take_steps(
         self, params: Doubles, steps: range, keep_path: bool, end: bool
@@ -360,7 +379,7 @@ class Moments:
 
     def _renew(self, params: Doubles) -> None:
         """Make a point the origin, by another pass."""
-        totals = self._summation.gradient(self._centred(params))
+        totals = self.summation.gradient(self._centred(params))
         self.origin = self._at(params, totals, is_start=False)
 
     @staticmethod

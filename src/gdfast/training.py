@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,139 +23,29 @@ from gdfast._validation import (
     check_y,
     raise_nonfinite,
 )
-from gdfast.backtracking import Backtracking
-from gdfast.batches import Batches, check_batches, largest_curvature
-from gdfast.csr import CSR
-from gdfast.curvature import largest_eigenvalue, needs_moments, operations
-from gdfast.descent import Descent, Driver, RowCallback, descend
-from gdfast.diagnosis import explain
-from gdfast.drivers import Moments, Updater, choose
-from gdfast.fit import DivergenceError, Fit, State, settle
-from gdfast.history import History
+from gdfast.batches import check_batches
+from gdfast.callbacks import Iteration, row_callback
+from gdfast.descent import descend
+from gdfast.fit import DivergenceError, Fit
 from gdfast.losses import Loss, check_loss
 from gdfast.optimizers import Optimizer, check_optimizer
-from gdfast.penalties import Penalty, check_bounds, check_penalty
+from gdfast.outcome import make_fit, raise_unstarted
+from gdfast.penalties import check_bounds, check_penalty
+from gdfast.preparation import given_start, prepare, resumed_start, standardized
 from gdfast.progress import progress_bar
-from gdfast.scaling import column_scales
-from gdfast.schedules import Constant, Schedule, check_schedule
-from gdfast.stopping import ConvergenceWarning, Monitor, Reason, Tolerances
+from gdfast.settings import (
+    Settings,
+    check_callback,
+    check_deadline,
+    check_history,
+    check_interrupt,
+    check_rate,
+    check_tolerances,
+)
+from gdfast.stopping import ConvergenceWarning, Reason
 from gdfast.sums import Examples, GradientSum, Summation
 from gdfast.threads import Team
-
-# The largest stable learning rate is reported when finding it costs at most this many
-# operations (some tens of microseconds), or a tenth of the run's.
-FREE_OPERATIONS = 1e5
-# The largest stable rate and why a run ended take longer to find than a small run.
-# When X and the way of the parameters are at most this many values, a fit keeps a copy
-# of the data and finds them when it is asked.
-KEPT_VALUES = 4096
-RATE_WORDS = ("auto", "backtracking")
-RATE_NOTE = ', a schedule, a function of the step, "backtracking" or "auto"'
-BACKTRACKING = ("gd", "accelerated")  # which a step may be tried of
-
-
-class Iteration(NamedTuple):
-    """What a callback is told before every update, and at the end.
-
-    Parameters
-    ----------
-    iteration : int
-        Its number, from 1.
-    loss : float
-        Mean loss.
-    coef : ndarray of float64, shape (n_features,)
-        Coefficients, in the caller's units.
-    intercept : float
-        Constant term.
-    """
-
-    iteration: int
-    loss: float
-    coef: Doubles
-    intercept: float
-
-
-class Units(NamedTuple):
-    """Turns the caller's coefficients into those of the columns trained on, and back.
-
-    Parameters
-    ----------
-    columns : ndarray of float64, shape (2, n_features), or None
-        Centres and factors of the columns trained on.
-    n_features : int
-        Number of columns.
-    fit_intercept : bool
-        Whether parameters end with the intercept.
-    bounds : ndarray of float64, shape (2, n_features), or None
-        The caller's bounds of the coefficients.
-    """
-
-    columns: Doubles | None
-    n_features: int
-    fit_intercept: bool
-    bounds: Doubles | None = None
-
-    def params(self, coef: Doubles, intercept: float) -> Doubles:
-        """Return the parameters of a model.
-
-        Parameters
-        ----------
-        coef : ndarray of float64, shape (n_features,)
-            The caller's coefficients.
-        intercept : float
-            The caller's intercept.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_params,)
-            Parameters to train.
-        """
-        if self.columns is not None:
-            center, factor = self.columns
-            intercept = intercept + float(center @ coef)
-            coef = coef / factor
-        params = np.empty(self.n_features + self.fit_intercept)
-        params[: self.n_features] = coef
-        params[self.n_features :] = intercept
-        return params
-
-    @property
-    def trained_bounds(self) -> Doubles | None:
-        """Bounds of the columns trained on."""
-        if self.bounds is None or self.columns is None:
-            return self.bounds
-        bounds: Doubles = self.bounds / self.columns[1]
-        return bounds
-
-    def model(self, params: Doubles) -> tuple[Doubles, Doubles]:
-        """Return the coefficients and intercepts of one or more parameter vectors.
-
-        Parameters
-        ----------
-        params : ndarray of float64, shape (..., n_params)
-            Trained parameters.
-
-        Returns
-        -------
-        coef : ndarray of float64, shape (..., n_features)
-            The caller's coefficients, a copy.
-        intercept : ndarray of float64, shape (...)
-            The caller's intercepts, 0 if none is fitted.
-        """
-        coef = params[..., : self.n_features].copy()
-        if self.fit_intercept:
-            intercept = params[..., self.n_features].copy()
-        else:
-            intercept = np.zeros(params.shape[:-1])
-        if self.columns is not None:
-            center, factor = self.columns
-            with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
-                coef *= factor
-                if self.bounds is not None:  # which rounding may have left
-                    coef = coef.clip(*self.bounds)
-                if self.fit_intercept:
-                    intercept = intercept - coef @ center
-        return coef, intercept
+from gdfast.units import Units
 
 
 def train(
@@ -439,11 +327,7 @@ def train(
     >>> print(fit.predict(20).round(2))
     34.79
     """
-    deadline = math.inf
-    if max_seconds is not None:
-        deadline = time.perf_counter() + check_number(
-            max_seconds, "max_seconds", low=0, open_low=True, note=" or None"
-        )
+    deadline = check_deadline(max_seconds)
     chosen = check_loss(loss)
     if resume is not None and not (coef_init is None and intercept_init is None):
         raise ValueError("resume takes the place of coef_init and intercept_init")
@@ -454,150 +338,64 @@ def train(
         weight = check_class_weight(class_weight, examples.y, examples.sample_weight)
         examples = examples._replace(sample_weight=weight)
     rule = check_optimizer(optimizer)
-    penalised = check_penalty(penalty, alpha, l1_ratio)
-    backtracks, schedule = _check_rate(learning_rate, rule, chosen)
-    max_iter = check_int(max_iter, "max_iter", low=1)
-    tolerances = Tolerances(
-        _check_tolerance(gtol, "gtol"),
-        _check_tolerance(xtol, "xtol"),
-        _check_tolerance(ftol, "ftol"),
-    )
-    fit_intercept = check_bool(fit_intercept, "fit_intercept")
-    _check_history(history)
-    batches = check_batches(batch_size, shuffle, random_state, average, len(examples.X))
-    if batches is not None:
-        _check_batched(examples, chosen, rule, learning_rate, backtracks, tolerances)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback must be callable, got {callback!r}")
-    callback_every = check_int(callback_every, "callback_every", low=1)
-    _check_interrupt(on_interrupt)
-    bar = progress_bar(max_iter) if check_bool(verbose, "verbose") else nullcontext()
+    backtracks, schedule = check_rate(learning_rate, rule, chosen)
     if n_threads is not None:
         n_threads = check_int(n_threads, "n_threads", low=1)
-    standardize = check_bool(standardize, "standardize")
-
-    curvature = None
-    with Team(n_threads) as team:
-        if standardize:
-            examples = _standardized(examples, fit_intercept, team)
-        n_features = examples.X.shape[1]
-        units = Units(examples.columns, n_features, fit_intercept)
+    settings = Settings(
+        loss=chosen,
+        penalty=check_penalty(penalty, alpha, l1_ratio),
+        optimizer=rule,
+        backtracks=backtracks,
+        schedule=schedule,
+        max_iter=check_int(max_iter, "max_iter", low=1),
+        deadline=deadline,
+        tolerances=check_tolerances(gtol, xtol, ftol),
+        fit_intercept=check_bool(fit_intercept, "fit_intercept"),
+        standardize=check_bool(standardize, "standardize"),
+        history=check_history(history),
+        callback=check_callback(callback),
+        callback_every=check_int(callback_every, "callback_every", low=1),
+        on_interrupt=check_interrupt(on_interrupt),
+        n_threads=n_threads,
+        verbose=check_bool(verbose, "verbose"),
+    )
+    batching = check_batches(
+        batch_size, shuffle, random_state, average, examples, settings
+    )
+    if batching is not None and resume is not None:
+        raise ValueError("resume goes on with steps on all rows: drop batch_size")
+    bar = progress_bar(settings.max_iter) if settings.verbose else nullcontext()
+    with Team(settings.n_threads) as team:
+        if settings.standardize:
+            examples = standardized(examples, settings.fit_intercept, team)
+        units = Units(examples.columns, examples.X.shape[1], settings.fit_intercept)
         if bounds is not None:
-            units = units._replace(bounds=check_bounds(bounds, n_features))
-            penalised = penalised._replace(bounds=units.trained_bounds)
-        start = _start(units, coef_init, intercept_init)
-        before, done = None, 0
-        if resume is not None:
-            if batches is not None:
-                raise ValueError(
-                    "resume goes on with steps on all rows: drop batch_size"
-                )
-            before, done = _resumed(resume, units, rule, backtracks), resume.n_iter
-            start = before.params.copy()
-        summation = Summation(chosen, examples, team)
-        n_params = len(start)
-        updater = Updater(rule, penalised, n_features, n_params, schedule)
-        if before:
-            updater.state[:] = before.memory
-        driver: Driver
-        if batches is not None:
-            driver = Batches(summation, updater, n_params, *batches)
-            if schedule is None:
-                bound = largest_curvature(chosen, penalised, examples)
-                updater.schedule = Constant(_safe_rate(bound, examples))
-        elif backtracks:
-            carried = before.carried if before else None
-            driver = Backtracking(summation, updater, n_features, penalised.l2, carried)
+            units = units._replace(bounds=check_bounds(bounds, units.n_features))
+        if resume is None:
+            start = given_start(units, coef_init, intercept_init)
         else:
-            to_find = schedule is None
-            needed = to_find and needs_moments(len(examples.X), n_params)
-            driver = choose(chosen, summation, updater, start, max_iter, needed, before)
-            if to_find:
-                curvature = _curvature(chosen, summation, penalised, driver, n_params)
-                updater.schedule = Constant(_safe_rate(curvature, examples))
-        zero = None
-        if np.count_nonzero(start):  # which takes less time than start.any()
-            origin = np.zeros_like(start)
-            trace, _ = driver.take_steps(origin, range(0), False, end=True)
-            zero = trace[0]
-        falls = rule.name == "gd" and chosen.smooth and batches is None
-        monitor = Monitor(tolerances, zero, falls, epochs=batches is not None)
-        if batches is not None:  # the first epoch does not show it
-            trace, _ = driver.take_steps(start.copy(), range(0), False, end=True)
-            monitor.first = trace[0]
+            start = resumed_start(resume, units, settings)
+        run = prepare(settings, batching, examples, units, start, team)
         with bar as progress:
             descent = descend(
-                driver,
-                start,
-                max_iter,
-                monitor,
-                done=done,
-                deadline=deadline,
-                keep_path=history == "full",
-                on_interrupt=team.end if on_interrupt == "return" else None,
-                every=callback_every,
-                on_row=None if callback is None else _row_callback(callback, units),
+                run.driver,
+                start.params,
+                settings.max_iter,
+                run.monitor,
+                done=start.done,
+                deadline=settings.deadline,
+                keep_path=settings.history == "full",
+                on_interrupt=team.end if settings.on_interrupt == "return" else None,
+                every=settings.callback_every,
+                on_row=None if callback is None else row_callback(callback, units),
                 progress=progress,
             )
-    first_row = descent.losses if monitor.first is None else monitor.first
-    if not math.isfinite(first_row[0]):
-        raise_nonfinite(X=examples.X, y=examples.y)
-        culprits = "coef_init, intercept_init, X or y" if start.any() else "X or y"
-        raise ValueError(
-            f"{culprits} has values too large for the loss {chosen.name!r}, which is "
-            "not finite"
-        )
-    n_values = max(examples.X.size, len(examples.X))  # sparse rows may hold none
-    small = n_values + descent.n_iter * len(start) <= KEPT_VALUES
-    judged = _copy(examples) if small else examples
-    diverged = descent.reason is Reason.DIVERGED
-    if curvature is None and isinstance(driver, Moments):
-        curvature = _curvature(chosen, summation, penalised, driver, len(start))
-    stable: float | Callable[[Fit], float] | None = None
-    adapts = backtracks or batches is not None or rule.stability is None
-    if not adapts and chosen.max_curvature < math.inf:
-        if curvature is not None:
-            stable = _quotient(rule, curvature)
-        elif (
-            diverged
-            or descent.stalled
-            or _costs_little(examples, len(start), descent.n_iter)
-        ):
-            stable = partial(
-                _find_stable_rate,
-                rule,
-                chosen,
-                judged,
-                penalised,
-                len(start),
-                n_threads,
-            )
-    coef, intercept = units.model(descent.params)
-    fit = Fit(
-        coef=coef,
-        intercept=float(intercept),
-        loss=float(descent.losses[-1]),
-        n_iter=done + descent.n_iter,
-        converged=descent.reason.converged,
-        stop_reason=partial(explain, descent, monitor, judged, updater.schedule),
-        learning_rate=_last_rate(driver, done + descent.n_iter),
-        max_stable_learning_rate=stable,
-        history=(
-            partial(_history, descent, units, feature_names, done) if history else None
-        ),
-        feature_names=feature_names,
-        loss_name=chosen.name,
-        loss_params=chosen.params,
-        penalty=penalised.factors,
-        standardized=examples.columns is not None,
-        method=driver.method,
-        state=State(descent.params, rule, updater.state, driver.method, driver.carried),
-    )
-    if not small:
-        settle(fit)  # which lets the data go
-    if diverged:
+    raise_unstarted(run, descent)
+    fit = make_fit(run, descent, settings, feature_names)
+    if descent.reason is Reason.DIVERGED:
         raise DivergenceError(fit.stop_reason, fit)
-    if descent.reason in (Reason.MAX_ITER, Reason.MAX_SECONDS) and any(tolerances):
+    ended = descent.reason in (Reason.MAX_ITER, Reason.MAX_SECONDS)
+    if ended and any(settings.tolerances):
         warnings.warn(fit.stop_reason, ConvergenceWarning, stacklevel=2)
     return fit
 
@@ -718,253 +516,6 @@ def _examples(
     loss.check_targets(targets)
     weight = check_sample_weight(sample_weight, len(features))
     return Examples(features, targets, weight), feature_names
-
-
-def _copy(examples: Examples) -> Examples:
-    """Return examples that nobody else can change."""
-    X, y, weight, columns = examples
-    weight = None if weight is None else weight.copy()
-    return Examples(X.copy(), y.copy(), weight, columns)
-
-
-def _check_rate(
-    learning_rate: object, rule: Optimizer, loss: Loss
-) -> tuple[bool, Schedule | None]:
-    """Return whether to backtrack, and the rates if nothing has to be found."""
-    if isinstance(learning_rate, str) and learning_rate not in RATE_WORDS:
-        raise ValueError(
-            f"learning_rate must be a number{RATE_NOTE}; got {learning_rate!r}"
-        )
-    if not isinstance(learning_rate, str):
-        return False, check_schedule(learning_rate, "learning_rate", RATE_NOTE)
-    can_backtrack = loss.smooth and rule.name in BACKTRACKING
-    if learning_rate == "backtracking":
-        if can_backtrack:
-            return True, None
-        raise ValueError(
-            'learning_rate="backtracking" is for losses without a kink and the '
-            f"optimizers {' and '.join(map(repr, BACKTRACKING))}, not for "
-            f"{loss.name!r} with {rule.name!r}"
-        )
-    if rule.published_rate is not None:
-        return False, Constant(rule.published_rate)
-    if loss.max_curvature < math.inf or can_backtrack:
-        return loss.max_curvature == math.inf, None
-    raise ValueError(
-        f"learning_rate must be given for the loss {loss.name!r} with the optimizer "
-        f'{rule.name!r}: "auto" comes from the largest curvature of the loss, which '
-        "has none"
-    )
-
-
-def _check_batched(
-    examples: Examples,
-    loss: Loss,
-    rule: Optimizer,
-    learning_rate: object,
-    backtracks: bool,
-    tolerances: Tolerances,
-) -> None:
-    """Raise for what there is not with mini-batches."""
-    if isinstance(examples.X, CSR):
-        raise ValueError(
-            "batch_size is for rows that are stored whole, not for sparse ones: pass "
-            "X.toarray(), or batch_size=None"
-        )
-    if isinstance(learning_rate, str) and learning_rate == "backtracking":
-        raise ValueError(
-            'learning_rate="backtracking" is for all rows at once: pass a rate, or '
-            "batch_size=None"
-        )
-    if backtracks:
-        raise ValueError(
-            f"learning_rate must be given with batch_size for the loss {loss.name!r} "
-            f"with the optimizer {rule.name!r}: its curvature has no bound"
-        )
-    if tolerances.gtol:
-        raise ValueError(
-            "gtol must be None with batch_size, as an epoch does not find the gradient "
-            "of all rows: pass xtol or ftol"
-        )
-
-
-def _last_rate(driver: Driver, n_iter: int) -> float:
-    """Return the learning rate of the last step, or the one that was meant for it."""
-    if isinstance(driver, Backtracking):
-        return driver.origin.last_rate or driver.origin.rate
-    n_steps = driver.n_steps if isinstance(driver, Batches) else n_iter
-    return driver.updater.last_rate(n_steps)
-
-
-def _check_tolerance(value: object, name: str) -> float:
-    """Return a tolerance, 0 for None."""
-    return 0.0 if value is None else check_number(value, name, low=0, note=" or None")
-
-
-def _check_history(history: object) -> None:
-    if isinstance(history, str) and history in ("loss", "full"):
-        return
-    if history is not False:
-        raise ValueError(f'history must be "loss", "full" or False, got {history!r}')
-
-
-def _check_interrupt(on_interrupt: object) -> None:
-    if not isinstance(on_interrupt, str) or on_interrupt not in ("raise", "return"):
-        raise ValueError(
-            f'on_interrupt must be "raise" or "return", got {on_interrupt!r}'
-        )
-
-
-def _start(units: Units, coef_init: object, intercept_init: object) -> Doubles:
-    """Return the parameters to start from."""
-    if coef_init is None and intercept_init is None and units.bounds is None:
-        return np.zeros(units.n_features + units.fit_intercept)
-    coef = np.zeros(units.n_features)
-    intercept = 0.0
-    if coef_init is not None:
-        coef = check_coef(coef_init, units.n_features, "coef_init")
-    if intercept_init is not None:
-        if not units.fit_intercept:
-            raise ValueError("intercept_init has no use with fit_intercept=False")
-        intercept = check_number(intercept_init, "intercept_init")
-    if units.bounds is not None:
-        inside = coef.clip(*units.bounds)
-        if coef_init is not None and (coef != inside).any():
-            raise ValueError("coef_init must be within bounds")
-        coef = inside
-    return units.params(coef, intercept)
-
-
-def _resumed(fit: object, units: Units, rule: Optimizer, backtracks: bool) -> State:
-    """Return where a run ended, if it can be gone on with."""
-    if not isinstance(fit, Fit):
-        raise TypeError(f"resume must be a fit, got {fit!r}")
-    state = fit.state
-    if state is None:
-        raise ValueError(
-            "resume must be a fit that keeps where it ended, got an old one"
-        )
-    if state.optimizer != rule:
-        raise ValueError(
-            f"resume has the optimizer {state.optimizer}, which must be given again; "
-            f"got {rule}"
-        )
-    if fit.standardized != (units.columns is not None):
-        raise ValueError(
-            f"resume was trained with standardize={fit.standardized}, which must be "
-            "given again"
-        )
-    n_params = units.n_features + units.fit_intercept
-    if len(fit.coef) != units.n_features or len(state.params) != n_params:
-        raise ValueError(
-            f"resume has {len(fit.coef)} coefficients and "
-            f"{len(state.params) - len(fit.coef)} intercepts; X has {units.n_features} "
-            f"columns, and fit_intercept is {units.fit_intercept}"
-        )
-    if state.method == "passes" and backtracks != (state.carried is not None):
-        raise ValueError(
-            'resume must be given with "backtracking" if it was trained so, and not '
-            "otherwise"
-        )
-    return state
-
-
-def _standardized(examples: Examples, fit_intercept: bool, team: Team) -> Examples:
-    """Return the examples with standardised columns."""
-    columns = column_scales(examples, fit_intercept, team)
-    if not np.isfinite(columns).all() or not columns[1].all():
-        raise_nonfinite(X=examples.X)
-        raise ValueError(
-            "X has values too large or too small to be squared; scale its columns"
-        )
-    return examples._replace(columns=columns)
-
-
-def _curvature(
-    loss: Loss,
-    summation: Summation,
-    penalty: Penalty,
-    driver: Driver | None,
-    n_params: int,
-) -> float:
-    """Return the largest curvature of the objective; NaN for overflow."""
-    moment = driver.second_moment() if isinstance(driver, Moments) else None
-    of_mean = largest_eigenvalue(summation, n_params, moment)
-    return loss.max_curvature * of_mean + penalty.l2
-
-
-def _quotient(rule: Optimizer, curvature: float) -> float:
-    """Return the largest stable learning rate; inf where nothing curves."""
-    assert rule.stability is not None
-    return rule.stability / curvature if curvature else math.inf
-
-
-def _find_stable_rate(
-    rule: Optimizer,
-    loss: Loss,
-    examples: Examples,
-    penalty: Penalty,
-    n_params: int,
-    n_threads: int | None,
-    fit: Fit,
-) -> float:
-    """Return the same after the run, for a field of its fit."""
-    with Team(n_threads) as team:
-        summation = Summation(loss, examples, team)
-        return _quotient(rule, _curvature(loss, summation, penalty, None, n_params))
-
-
-def _safe_rate(curvature: float, examples: Examples) -> float:
-    """Return the learning rate that "auto" stands for."""
-    if math.isnan(curvature):
-        raise_nonfinite(X=examples.X)
-        raise ValueError("X has values too large to be squared; scale its columns")
-    if curvature == 0:
-        if examples.X.any():
-            raise ValueError("X has values too small to be squared; scale its columns")
-        return 1.0
-    return 1 / curvature
-
-
-def _costs_little(examples: Examples, n_params: int, n_iter: int) -> bool:
-    """Whether finding the largest stable rate is cheap beside the run."""
-    n_samples = len(examples.X)
-    run = 4 * (examples.X.size + n_samples * (n_params - examples.X.shape[1])) * n_iter
-    return operations(examples, n_params) <= max(FREE_OPERATIONS, float(run) / 10)
-
-
-def _row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallback:
-    """Return a callback in the caller's units for the loop."""
-
-    def on_row(iteration: int, loss: float, params: Doubles) -> bool:
-        coef, intercept = units.model(params)
-        try:
-            result = callback(Iteration(iteration, loss, coef, float(intercept)))
-            return isinstance(result, (bool, np.bool_)) and bool(result)
-        except StopIteration:
-            return True
-
-    return on_row
-
-
-def _history(
-    descent: Descent,
-    units: Units,
-    feature_names: tuple[str, ...] | None,
-    done: int,
-    fit: Fit,
-) -> History:
-    """Return the rows of a run in the caller's units."""
-    if descent.path is None:
-        return History.from_rows(descent.losses, done=done)
-    coef, intercept = units.model(descent.path)
-    return History.from_rows(
-        descent.losses,
-        coef,
-        intercept if units.fit_intercept else None,
-        feature_names,
-        done,
-    )
 
 
 def _totals(

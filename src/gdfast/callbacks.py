@@ -1,0 +1,60 @@
+"""What callers are told while a run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gdfast._typing import Doubles
+from gdfast.descent import RowCallback
+from gdfast.units import Units
+
+
+class Iteration(NamedTuple):
+    """What a callback is told before every update, and at the end.
+
+    Parameters
+    ----------
+    iteration : int
+        Its number, from 1.
+    loss : float
+        Mean loss.
+    coef : ndarray of float64, shape (n_features,)
+        Coefficients, in the caller's units.
+    intercept : float
+        Constant term.
+    """
+
+    iteration: int
+    loss: float
+    coef: Doubles
+    intercept: float
+
+
+def row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallback:
+    """Return what calls a callback from the loop, in the caller's units.
+
+    Parameters
+    ----------
+    callback : callable
+        The caller's; True, or `StopIteration`, ends the run.
+    units : Units
+        What parameters are turned into.
+
+    Returns
+    -------
+    callable
+        For `gdfast.descent.descend`.
+    """
+
+    def on_row(iteration: int, loss: float, params: Doubles) -> bool:
+        coef, intercept = units.model(params)
+        try:
+            result = callback(Iteration(iteration, loss, coef, float(intercept)))
+            return isinstance(result, (bool, np.bool_)) and bool(result)
+        except StopIteration:
+            return True
+
+    return on_row

@@ -1,0 +1,171 @@
+"""From the end of a run to its fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from gdfast._validation import raise_nonfinite
+from gdfast.descent import Descent
+from gdfast.diagnosis import explain
+from gdfast.drivers import Moments
+from gdfast.fit import Fit, State, settle
+from gdfast.history import History
+from gdfast.preparation import Prepared
+from gdfast.rates import costs_little, curvature, find_stable_rate, stable_rate
+from gdfast.settings import Settings
+from gdfast.stopping import Reason
+from gdfast.sums import Examples
+from gdfast.units import Units
+
+# The largest stable rate and why a run ended take longer to find than a small run.
+# When X and the way of the parameters are at most this many values, a fit keeps a copy
+# of the data and finds them when it is asked.
+KEPT_VALUES = 4096
+
+
+def raise_unstarted(run: Prepared, descent: Descent) -> None:
+    """Raise for a start whose loss is not finite.
+
+    Parameters
+    ----------
+    run : Prepared
+        The run before its first step.
+    descent : Descent
+        What came of it.
+
+    Raises
+    ------
+    ValueError
+        If it is not, with the values of X or y that are the reason if there are any.
+    """
+    first = run.monitor.first
+    if math.isfinite(descent.losses[0] if first is None else first[0]):
+        return
+    raise_nonfinite(X=run.examples.X, y=run.examples.y)
+    culprits = "X or y"
+    if run.start.params.any():
+        culprits = "coef_init, intercept_init, X or y"
+    raise ValueError(
+        f"{culprits} has values too large for the loss "
+        f"{run.driver.summation.loss.name!r}, which is not finite"
+    )
+
+
+def make_fit(
+    run: Prepared,
+    descent: Descent,
+    settings: Settings,
+    feature_names: tuple[str, ...] | None,
+) -> Fit:
+    """Return what came of a run.
+
+    Parameters
+    ----------
+    run : Prepared
+        The run before its first step.
+    descent : Descent
+        Its steps.
+    settings : Settings
+        What it was asked to do.
+    feature_names : tuple of str or None
+        Names of the columns.
+
+    Returns
+    -------
+    Fit
+        The model and how it was found.
+    """
+    driver, start, monitor, units, examples, penalty, _ = run
+    updater, n_iter = driver.updater, start.done + descent.n_iter
+    n_values = max(examples.X.size, len(examples.X))  # sparse rows may hold none
+    small = n_values + descent.n_iter * len(start.params) <= KEPT_VALUES
+    judged = _copy(examples) if small else examples
+    history = partial(_history, descent, units, feature_names, start.done)
+    coef, intercept = units.model(descent.params)
+    fit = Fit(
+        coef=coef,
+        intercept=float(intercept),
+        loss=float(descent.losses[-1]),
+        n_iter=n_iter,
+        converged=descent.reason.converged,
+        stop_reason=partial(explain, descent, monitor, judged, updater.schedule),
+        learning_rate=driver.last_rate(n_iter),
+        max_stable_learning_rate=_stable_rate(run, descent, settings, judged),
+        history=history if settings.history else None,
+        feature_names=feature_names,
+        loss_name=settings.loss.name,
+        loss_params=settings.loss.params,
+        penalty=penalty.factors,
+        standardized=settings.standardize,
+        method=driver.method,
+        state=State(
+            descent.params,
+            settings.optimizer,
+            updater.state,
+            driver.method,
+            driver.carried,
+        ),
+    )
+    if not small:
+        settle(fit)  # which lets the data go
+    return fit
+
+
+def _stable_rate(
+    run: Prepared, descent: Descent, settings: Settings, judged: Examples
+) -> float | Callable[[Fit], float] | None:
+    """Return the largest stable rate, how to find it, or None if that is not worth it.
+
+    There is none for losses that curve without bound, and for rules and rates that
+    adapt to the gradients.
+    """
+    loss, rule, driver = settings.loss, settings.optimizer, run.driver
+    n_params, bent = len(run.start.params), run.curvature
+    adapts = rule.stability is None or settings.backtracks or driver.method == "batches"
+    if adapts or loss.max_curvature == math.inf:
+        return None
+    if bent is None and isinstance(driver, Moments):
+        bent = curvature(driver.summation, run.penalty, n_params, driver)
+    if bent is not None:
+        return stable_rate(rule, bent)
+    asked = descent.reason is Reason.DIVERGED or descent.stalled
+    if asked or costs_little(run.examples, n_params, descent.n_iter):
+        return partial(
+            find_stable_rate,
+            rule,
+            loss,
+            judged,
+            run.penalty,
+            n_params,
+            settings.n_threads,
+        )
+    return None
+
+
+def _copy(examples: Examples) -> Examples:
+    """Return examples that nobody else can change."""
+    X, y, weight, columns = examples
+    weight = None if weight is None else weight.copy()
+    return Examples(X.copy(), y.copy(), weight, columns)
+
+
+def _history(
+    descent: Descent,
+    units: Units,
+    feature_names: tuple[str, ...] | None,
+    done: int,
+    fit: Fit,
+) -> History:
+    """Return the rows of a run in the caller's units."""
+    if descent.path is None:
+        return History.from_rows(descent.losses, done=done)
+    coef, intercept = units.model(descent.path)
+    return History.from_rows(
+        descent.losses,
+        coef,
+        intercept if units.fit_intercept else None,
+        feature_names,
+        done,
+    )

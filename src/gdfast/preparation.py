@@ -1,0 +1,277 @@
+"""From data and settings to where a run starts and how its steps are made."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gdfast._typing import Doubles
+from gdfast._validation import check_coef, check_number, raise_nonfinite
+from gdfast.backtracking import Backtracking
+from gdfast.batches import Batches, Batching, largest_curvature
+from gdfast.curvature import needs_moments
+from gdfast.descent import Driver
+from gdfast.drivers import Updater, choose
+from gdfast.fit import Fit, State
+from gdfast.penalties import Penalty
+from gdfast.rates import curvature, safe_rate
+from gdfast.scaling import column_scales
+from gdfast.schedules import Constant
+from gdfast.settings import Settings
+from gdfast.stopping import Monitor
+from gdfast.sums import Examples, Summation
+from gdfast.threads import Team
+from gdfast.units import Units
+
+
+class Start(NamedTuple):
+    """The parameters that a run starts from.
+
+    Parameters
+    ----------
+    params : ndarray of float64, shape (n_params,)
+        The parameters.
+    done : int
+        Iterations made before.
+    state : State or None
+        Where the run ended that is gone on with.
+    """
+
+    params: Doubles
+    done: int = 0
+    state: State | None = None
+
+
+class Prepared(NamedTuple):
+    """A run whose first step is the next thing to do.
+
+    Parameters
+    ----------
+    driver : Driver
+        Makes the steps.
+    start : Start
+        From here.
+    monitor : Monitor
+        Watches them.
+    units : Units
+        The caller's.
+    examples : Examples
+        The data, with the columns trained on.
+    penalty : Penalty
+        What is added to the mean loss, with the bounds of these columns.
+    curvature : float or None
+        The largest one of the objective, if it had to be found.
+    """
+
+    driver: Driver
+    start: Start
+    monitor: Monitor
+    units: Units
+    examples: Examples
+    penalty: Penalty
+    curvature: float | None
+
+
+def standardized(examples: Examples, fit_intercept: bool, team: Team) -> Examples:
+    """Return examples with standardised columns.
+
+    Parameters
+    ----------
+    examples : Examples
+        The data.
+    fit_intercept : bool
+        Whether columns are centred.
+    team : Team
+        The threads to do it on.
+
+    Returns
+    -------
+    examples : Examples
+        The same data.
+
+    Raises
+    ------
+    ValueError
+        If values of X are not finite, or overflow or vanish when they are squared.
+    """
+    columns = column_scales(examples, fit_intercept, team)
+    if not np.isfinite(columns).all() or not columns[1].all():
+        raise_nonfinite(X=examples.X)
+        raise ValueError(
+            "X has values too large or too small to be squared; scale its columns"
+        )
+    return examples._replace(columns=columns)
+
+
+def given_start(units: Units, coef_init: object, intercept_init: object) -> Start:
+    """Return a start from a model, or from zeros.
+
+    Parameters
+    ----------
+    units : Units
+        The caller's.
+    coef_init, intercept_init : object
+        Arguments of `train`.
+
+    Returns
+    -------
+    Start
+        The start.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they have a wrong type, shape or value.
+    """
+    if coef_init is None and intercept_init is None and units.bounds is None:
+        return Start(np.zeros(units.n_features + units.fit_intercept))
+    coef = np.zeros(units.n_features)
+    intercept = 0.0
+    if coef_init is not None:
+        coef = check_coef(coef_init, units.n_features, "coef_init")
+    if intercept_init is not None:
+        if not units.fit_intercept:
+            raise ValueError("intercept_init has no use with fit_intercept=False")
+        intercept = check_number(intercept_init, "intercept_init")
+    if units.bounds is not None:
+        inside = coef.clip(*units.bounds)
+        if coef_init is not None and (coef != inside).any():
+            raise ValueError("coef_init must be within bounds")
+        coef = inside
+    return Start(units.params(coef, intercept))
+
+
+def resumed_start(fit: object, units: Units, settings: Settings) -> Start:
+    """Return a start from where a run ended, if it can be gone on with.
+
+    Parameters
+    ----------
+    fit : Fit
+        What came of that run.
+    units : Units
+        The caller's, of this run.
+    settings : Settings
+        Those of this run.
+
+    Returns
+    -------
+    Start
+        The start.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `fit` is none, or one of a run with other settings or other columns.
+    """
+    if not isinstance(fit, Fit):
+        raise TypeError(f"resume must be a fit, got {fit!r}")
+    state = fit.state
+    if state is None:
+        raise ValueError(
+            "resume must be a fit that keeps where it ended, got an old one"
+        )
+    if state.optimizer != settings.optimizer:
+        raise ValueError(
+            f"resume has the optimizer {state.optimizer}, which must be given again; "
+            f"got {settings.optimizer}"
+        )
+    if fit.standardized != (units.columns is not None):
+        raise ValueError(
+            f"resume was trained with standardize={fit.standardized}, which must be "
+            "given again"
+        )
+    n_params = units.n_features + units.fit_intercept
+    if len(fit.coef) != units.n_features or len(state.params) != n_params:
+        raise ValueError(
+            f"resume has {len(fit.coef)} coefficients and "
+            f"{len(state.params) - len(fit.coef)} intercepts; X has {units.n_features} "
+            f"columns, and fit_intercept is {units.fit_intercept}"
+        )
+    if state.method == "passes" and settings.backtracks != (state.carried is not None):
+        raise ValueError(
+            'resume must be given with "backtracking" if it was trained so, and not '
+            "otherwise"
+        )
+    return Start(state.params.copy(), fit.n_iter, state)
+
+
+def prepare(
+    settings: Settings,
+    batching: Batching | None,
+    examples: Examples,
+    units: Units,
+    start: Start,
+    team: Team,
+) -> Prepared:
+    """Choose how the steps are made and at which rates.
+
+    Parameters
+    ----------
+    settings : Settings
+        What the run is asked to do.
+    batching : Batching or None
+        How rows make batches; None for all of them in every step.
+    examples : Examples
+        The data, with the columns trained on.
+    units : Units
+        The caller's.
+    start : Start
+        Where the run starts.
+    team : Team
+        The threads to do it on.
+
+    Returns
+    -------
+    Prepared
+        The run.
+
+    Raises
+    ------
+    ValueError
+        If a rate has to be found and values of X cannot be squared.
+    """
+    params = start.params
+    n_features, n_params = units.n_features, len(params)
+    penalty = settings.penalty
+    if units.bounds is not None:
+        penalty = penalty._replace(bounds=units.trained_bounds)
+    loss, schedule = settings.loss, settings.schedule
+    summation = Summation(loss, examples, team)
+    updater = Updater(settings.optimizer, penalty, n_features, n_params, schedule)
+    before = start.state
+    if before:
+        updater.state[:] = before.memory
+    bent = None
+    driver: Driver
+    if batching is not None:
+        driver = Batches(summation, updater, n_params, batching)
+        if schedule is None:
+            bound = largest_curvature(loss, penalty, examples)
+            updater.schedule = Constant(safe_rate(bound, examples))
+    elif settings.backtracks:
+        carried = before.carried if before else None
+        driver = Backtracking(summation, updater, n_features, penalty.l2, carried)
+    else:
+        to_find = schedule is None
+        needed = to_find and needs_moments(len(examples.X), n_params)
+        max_iter = settings.max_iter
+        driver = choose(loss, summation, updater, params, max_iter, needed, before)
+        if to_find:
+            bent = curvature(summation, penalty, n_params, driver)
+            updater.schedule = Constant(safe_rate(bent, examples))
+    zero = None
+    if np.count_nonzero(params):  # which takes less time than params.any()
+        zero = _seen(driver, np.zeros_like(params))
+    falls = settings.optimizer.name == "gd" and loss.smooth and batching is None
+    monitor = Monitor(settings.tolerances, zero, falls, epochs=batching is not None)
+    if batching is not None:  # the first epoch does not show it
+        monitor.first = _seen(driver, params.copy())
+    return Prepared(driver, start, monitor, units, examples, penalty, bent)
+
+
+def _seen(driver: Driver, params: Doubles) -> Doubles:
+    """Return the row of a trace of some parameters."""
+    trace, _ = driver.take_steps(params, range(0), False, end=True)
+    row: Doubles = trace[0]
+    return row

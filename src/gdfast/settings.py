@@ -1,0 +1,253 @@
+"""What a run is asked to do, whatever the data: arguments of `train`, checked."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gdfast._validation import check_number
+from gdfast.losses import Loss
+from gdfast.optimizers import Optimizer
+from gdfast.penalties import Penalty
+from gdfast.schedules import Constant, Schedule, check_schedule
+from gdfast.stopping import Tolerances
+
+RATE_WORDS = ("auto", "backtracking")
+RATE_NOTE = ', a schedule, a function of the step, "backtracking" or "auto"'
+BACKTRACKING = ("gd", "accelerated")  # which a step may be tried of
+
+
+class Settings(NamedTuple):
+    """The arguments of `train` that need no data to be checked.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    penalty : Penalty
+        What is added to its mean, without bounds.
+    optimizer : Optimizer
+        The update rule.
+    backtracks : bool
+        Whether the rate of every step is found by trying.
+    schedule : Schedule or None
+        The rates; None if they are found so, or from the curvature.
+    max_iter : int
+        Largest number of iterations.
+    deadline : float
+        Time, as `time.perf_counter` gives it, from which no more are made.
+    tolerances : Tolerances
+        The stopping rules.
+    fit_intercept : bool
+        Whether there is an intercept.
+    standardize : bool
+        Whether columns are standardised.
+    history : {"loss", "full", False}
+        What is kept of every iteration.
+    callback : callable or None
+        The caller's.
+    callback_every : int
+        Iterations from one call to the next.
+    on_interrupt : {"raise", "return"}
+        What comes of Ctrl-C.
+    n_threads : int or None
+        Largest number of threads.
+    verbose : bool
+        Whether there is a progress bar.
+    """
+
+    loss: Loss
+    penalty: Penalty
+    optimizer: Optimizer
+    backtracks: bool
+    schedule: Schedule | None
+    max_iter: int
+    deadline: float
+    tolerances: Tolerances
+    fit_intercept: bool
+    standardize: bool
+    history: str | bool
+    callback: Callable[[Any], Any] | None
+    callback_every: int
+    on_interrupt: str
+    n_threads: int | None
+    verbose: bool
+
+
+def check_deadline(max_seconds: object) -> float:
+    """Return the time from which no more steps are made.
+
+    Parameters
+    ----------
+    max_seconds : float or None
+        Seconds from now.
+
+    Returns
+    -------
+    float
+        As `time.perf_counter` gives it; inf for None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a number above 0.
+    """
+    if max_seconds is None:
+        return math.inf
+    return time.perf_counter() + check_number(
+        max_seconds, "max_seconds", low=0, open_low=True, note=" or None"
+    )
+
+
+def check_rate(
+    learning_rate: object, rule: Optimizer, loss: Loss
+) -> tuple[bool, Schedule | None]:
+    """Return how the rates of the steps come about.
+
+    Parameters
+    ----------
+    learning_rate : float, str, Schedule or callable
+        The argument of `train`.
+    rule : Optimizer
+        The update rule.
+    loss : Loss
+        The loss.
+
+    Returns
+    -------
+    backtracks : bool
+        Whether the rate of every step is found by trying.
+    schedule : Schedule or None
+        The rates, if nothing has to be found.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no rate, or one that there is not for this rule and loss.
+    """
+    if isinstance(learning_rate, str) and learning_rate not in RATE_WORDS:
+        raise ValueError(
+            f"learning_rate must be a number{RATE_NOTE}; got {learning_rate!r}"
+        )
+    if not isinstance(learning_rate, str):
+        return False, check_schedule(learning_rate, "learning_rate", RATE_NOTE)
+    can_backtrack = loss.smooth and rule.name in BACKTRACKING
+    if learning_rate == "backtracking":
+        if can_backtrack:
+            return True, None
+        raise ValueError(
+            'learning_rate="backtracking" is for losses without a kink and the '
+            f"optimizers {' and '.join(map(repr, BACKTRACKING))}, not for "
+            f"{loss.name!r} with {rule.name!r}"
+        )
+    if rule.published_rate is not None:
+        return False, Constant(rule.published_rate)
+    if loss.max_curvature < math.inf or can_backtrack:
+        return loss.max_curvature == math.inf, None
+    raise ValueError(
+        f"learning_rate must be given for the loss {loss.name!r} with the optimizer "
+        f'{rule.name!r}: "auto" comes from the largest curvature of the loss, which '
+        "has none"
+    )
+
+
+def check_tolerances(gtol: object, xtol: object, ftol: object) -> Tolerances:
+    """Return the tolerances.
+
+    Parameters
+    ----------
+    gtol, xtol, ftol : float or None
+        Arguments of `train`.
+
+    Returns
+    -------
+    Tolerances
+        With 0 for None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is not a number of at least 0.
+    """
+    named = {"gtol": gtol, "xtol": xtol, "ftol": ftol}
+    return Tolerances(
+        *(
+            0.0 if value is None else check_number(value, name, low=0, note=" or None")
+            for name, value in named.items()
+        )
+    )
+
+
+def check_history(history: Any) -> str | bool:
+    """Return what is kept of every iteration.
+
+    Parameters
+    ----------
+    history : {"loss", "full", False}
+        The argument of `train`.
+
+    Returns
+    -------
+    str or False
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    if isinstance(history, str) and history in ("loss", "full"):
+        return history
+    if history is not False:
+        raise ValueError(f'history must be "loss", "full" or False, got {history!r}')
+    return False
+
+
+def check_callback(callback: Any) -> Callable[[Any], Any] | None:
+    """Return a callback.
+
+    Parameters
+    ----------
+    callback : callable or None
+        The argument of `train`.
+
+    Returns
+    -------
+    callable or None
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be called.
+    """
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, got {callback!r}")
+    return callback  # type: ignore[no-any-return]
+
+
+def check_interrupt(on_interrupt: object) -> str:
+    """Return what comes of Ctrl-C.
+
+    Parameters
+    ----------
+    on_interrupt : {"raise", "return"}
+        The argument of `train`.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    if not isinstance(on_interrupt, str) or on_interrupt not in ("raise", "return"):
+        raise ValueError(
+            f'on_interrupt must be "raise" or "return", got {on_interrupt!r}'
+        )
+    return on_interrupt
