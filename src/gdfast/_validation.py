@@ -350,6 +350,32 @@ def check_bool(value: object, name: str) -> bool:
     return bool(value)
 
 
+def check_random_state(random_state: object) -> np.random.Generator:
+    """Return a generator of random numbers.
+
+    Parameters
+    ----------
+    random_state : int, Generator or None
+        A seed, not negative; a generator, which is returned; or None for another seed
+        every time.
+
+    Returns
+    -------
+    Generator
+        The generator.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else.
+    """
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if random_state is not None:
+        random_state = check_int(random_state, "random_state", low=0)
+    return np.random.default_rng(random_state)
+
+
 def raise_nonfinite(**arrays: Matrix) -> None:
     """Raise if an array holds NaN or infinity, and say where.
 

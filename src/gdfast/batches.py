@@ -284,7 +284,7 @@ def drawn(generator: np.random.Generator, n_rows: int) -> NDArray[np.int64]:
 def check_batches(
     batch_size: object,
     shuffle: object,
-    random_state: object,
+    generator: np.random.Generator,
     average: object,
     examples: Examples,
     settings: Settings,
@@ -297,7 +297,7 @@ def check_batches(
         Rows of a batch.
     shuffle : bool
         Whether their order is drawn.
-    random_state : int, Generator or None
+    generator : Generator
         What it is drawn from.
     average : bool or int
         Whether, or from which update on, parameters are averaged.
@@ -318,10 +318,6 @@ def check_batches(
     """
     n_samples = len(examples.X)
     shuffle = check_bool(shuffle, "shuffle")
-    if not isinstance(random_state, np.random.Generator):
-        if random_state is not None:
-            random_state = check_int(random_state, "random_state", low=0)
-        random_state = np.random.default_rng(random_state)
     if isinstance(average, (bool, np.bool_)):
         first = int(average)
     else:
@@ -336,7 +332,7 @@ def check_batches(
             f"batch_size must be at most {n_samples}, the number of rows, got {size}"
         )
     _check_run(examples, settings)
-    return Batching(size, random_state if shuffle else None, first)
+    return Batching(size, generator if shuffle else None, first)
 
 
 def _check_run(examples: Examples, settings: Settings) -> None:

@@ -25,12 +25,15 @@ class Iteration(NamedTuple):
         Coefficients, in the caller's units.
     intercept : float
         Constant term.
+    validation_loss : float or None
+        Mean loss of the rows held out, with `early_stopping`.
     """
 
     iteration: int
     loss: float
     coef: Doubles
     intercept: float
+    validation_loss: float | None = None
 
 
 def row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallback:
@@ -49,10 +52,13 @@ def row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallb
         For `gdfast.descent.descend`.
     """
 
-    def on_row(iteration: int, loss: float, params: Doubles) -> bool:
+    def on_row(
+        iteration: int, loss: float, params: Doubles, held_out: float | None
+    ) -> bool:
         coef, intercept = units.model(params)
+        row = Iteration(iteration, loss, coef, float(intercept), held_out)
         try:
-            result = callback(Iteration(iteration, loss, coef, float(intercept)))
+            result = callback(row)
             return isinstance(result, (bool, np.bool_)) and bool(result)
         except StopIteration:
             return True

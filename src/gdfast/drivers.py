@@ -17,7 +17,7 @@ from gdfast.fit import State
 from gdfast.losses import Loss
 from gdfast.optimizers import Optimizer
 from gdfast.penalties import Penalty
-from gdfast.schedules import Schedule
+from gdfast.schedules import Adaptive, Schedule
 from gdfast.sums import (
     CHUNK_VALUES,
     Examples,
@@ -132,6 +132,17 @@ class Updater:
             return np.empty(0)
         assert self.schedule is not None
         return self.schedule.rates(steps.start, len(steps))
+
+    def lowered(self) -> Adaptive | None:
+        """Return the rates to go on with when the loss has stopped falling.
+
+        Returns
+        -------
+        Adaptive or None
+            None where there are none.
+        """
+        schedule = self.schedule
+        return schedule.lowered() if isinstance(schedule, Adaptive) else None
 
     def last_rate(self, n_iter: int) -> float:
         """Return the learning rate of the last step, or what was meant for the first.

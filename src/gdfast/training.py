@@ -18,6 +18,7 @@ from gdfast._validation import (
     check_coef,
     check_int,
     check_number,
+    check_random_state,
     check_sample_weight,
     check_X,
     check_y,
@@ -27,6 +28,7 @@ from gdfast.batches import check_batches
 from gdfast.callbacks import Iteration, row_callback
 from gdfast.descent import descend
 from gdfast.fit import DivergenceError, Fit
+from gdfast.holdout import hold_out
 from gdfast.losses import Loss, check_loss
 from gdfast.optimizers import Optimizer, check_optimizer
 from gdfast.outcome import make_fit, raise_unstarted
@@ -37,6 +39,7 @@ from gdfast.settings import (
     Settings,
     check_callback,
     check_deadline,
+    check_early_stopping,
     check_history,
     check_interrupt,
     check_rate,
@@ -68,6 +71,9 @@ def train(
     gtol: float | None = None,
     xtol: float | None = None,
     ftol: float | None = None,
+    early_stopping: bool = False,
+    validation_fraction: float = 0.1,
+    n_iter_no_change: int = 5,
     fit_intercept: bool = True,
     coef_init: ArrayLike | None = None,
     intercept_init: float | None = None,
@@ -138,7 +144,8 @@ def train(
     shuffle : bool
         Whether every epoch takes the rows in an order of its own; else as they lie.
     random_state : int, Generator or None
-        What the orders are drawn from: that of epoch k is the k-th
+        What the rows of `early_stopping` are drawn from, and after that the orders:
+        that of epoch k is the k-th
         ``np.random.default_rng(random_state).permutation(n_samples)`` of one generator.
         A Generator is used itself and goes on with the next epoch's; None is another
         number every time.
@@ -160,6 +167,15 @@ def train(
     ftol : float or None
         Stop when an update changes the loss by less than this fraction of it, or not
         at all.
+    early_stopping : bool
+        Whether to hold rows out and stop when their mean loss, without penalty, has not
+        been lower than ever before for `n_iter_no_change` iterations. The model is then
+        the best one by that loss, however the run ends.
+    validation_fraction : float
+        The part of the rows that is held out, between 0 and 1: the first ones of a
+        permutation drawn from `random_state`. The others are trained on.
+    n_iter_no_change : int
+        How long `early_stopping` waits, and `gdfast.schedules.Adaptive`, at least 1.
     fit_intercept : bool
         Whether to fit a constant term.
     coef_init : array-like, shape (n_features,), or None
@@ -188,7 +204,7 @@ def train(
     callback : callable or None
         Called as ``callback(iteration)`` before the first update, after every
         `callback_every` ones and at the end with a named tuple (iteration, loss, coef,
-        intercept): the row of the history. The run ends there if it returns True or
+        intercept, validation_loss): the row of the history. The run ends there if it returns True or
         raises `StopIteration`; the model of a rule that looks ahead is behind what it
         was shown.
     callback_every : int
@@ -292,6 +308,9 @@ def train(
     start and the end, a third finds "auto". A batch is summed by one thread. An
     order takes 8 bytes a row.
 
+    Rows that are held out are copied, and weigh 0 in `X`; their loss takes a reading of
+    the copy for every iteration.
+
     Sums are in float64 whatever the type of `X`. Besides what is returned and copies of
     data that cannot be read in place, a run needs a few MB (up to 30 with `standardize`
     or on moments of hundreds of columns), or a few hundredths of `X` if that is more.
@@ -350,6 +369,8 @@ def train(
         max_iter=check_int(max_iter, "max_iter", low=1),
         deadline=deadline,
         tolerances=check_tolerances(gtol, xtol, ftol),
+        n_iter_no_change=check_int(n_iter_no_change, "n_iter_no_change", low=1),
+        early_stopping=check_early_stopping(early_stopping, validation_fraction),
         fit_intercept=check_bool(fit_intercept, "fit_intercept"),
         standardize=check_bool(standardize, "standardize"),
         history=check_history(history),
@@ -359,11 +380,20 @@ def train(
         n_threads=n_threads,
         verbose=check_bool(verbose, "verbose"),
     )
+    generator = check_random_state(random_state)
     batching = check_batches(
-        batch_size, shuffle, random_state, average, examples, settings
+        batch_size, shuffle, generator, average, examples, settings
     )
     if batching is not None and resume is not None:
         raise ValueError("resume goes on with steps on all rows: drop batch_size")
+    held_out = None
+    if resume is not None and random_state is None and early_stopping:
+        raise ValueError(
+            "random_state must be given with resume and early_stopping, the number of "
+            "the run before, so that the same rows are held out"
+        )
+    if settings.early_stopping is not None:
+        examples, held_out = hold_out(examples, settings.early_stopping, generator)
     bar = progress_bar(settings.max_iter) if settings.verbose else nullcontext()
     with Team(settings.n_threads) as team:
         if settings.standardize:
@@ -375,7 +405,7 @@ def train(
             start = given_start(units, coef_init, intercept_init)
         else:
             start = resumed_start(resume, units, settings)
-        run = prepare(settings, batching, examples, units, start, team)
+        run = prepare(settings, batching, examples, held_out, units, start, team)
         with bar as progress:
             descent = descend(
                 run.driver,
@@ -385,6 +415,8 @@ def train(
                 done=start.done,
                 deadline=settings.deadline,
                 keep_path=settings.history == "full",
+                held_out=run.held_out,
+                best=run.best,
                 on_interrupt=team.end if settings.on_interrupt == "return" else None,
                 every=settings.callback_every,
                 on_row=None if callback is None else row_callback(callback, units),
