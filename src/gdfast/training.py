@@ -204,9 +204,9 @@ def train(
     callback : callable or None
         Called as ``callback(iteration)`` before the first update, after every
         `callback_every` ones and at the end with a named tuple (iteration, loss, coef,
-        intercept, validation_loss): the row of the history. The run ends there if it returns True or
-        raises `StopIteration`; the model of a rule that looks ahead is behind what it
-        was shown.
+        intercept, validation_loss): the row of the history. The run ends there if it
+        returns True or raises `StopIteration`; the model of a rule that looks ahead is
+        behind what it was shown.
     callback_every : int
         Updates from one call to the next, at least 1. They are made without a look back
         at Python, but for some 20 a second for the other rules.
