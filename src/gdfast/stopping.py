@@ -179,7 +179,7 @@ class Monitor:
         self.recent = np.empty((0, 3))
 
     def check(
-        self, trace: Doubles, end: bool, held_out: Doubles | None = None
+        self, trace: Doubles, end: bool = False, held_out: Doubles | None = None
     ) -> Stop | None:
         """Find the first rule that holds in some further steps.
 
