@@ -24,7 +24,6 @@ cdef inline void take_batch(
     batch.n_rows = min(batches.size, data.n_rows - start)
     if data.order != NULL:
         batch.order = data.order + start
-        batch.n_ordered = data.n_rows - start
         return
     batch.X = data.X + start * data.x_step
     batch.y = data.y + start * data.y_step

@@ -36,7 +36,9 @@ from gdfast._losses cimport N_LOSSES
 from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, fold_lanes, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
-from gdfast._sparse cimport add_sparse_pass, allocate_rows, index_value, row_value
+from gdfast._sparse cimport (
+    add_sparse_pass, all_below, allocate_rows, index_value, row_value,
+)
 from gdfast._updates cimport (
     GD, N_RULES, N_SCALARS, Rule, look_ahead, n_slots, next_point, take_step,
 )
@@ -665,13 +667,13 @@ def descend(
 
 cdef int put_in_order(Data* data, const Py_ssize_t[::1] order) except -1:
     # Take the rows of an order, after a look at all of it.
-    cdef Py_ssize_t n = data.n_rows, n_ordered = order.shape[0], i
+    cdef Py_ssize_t n = data.n_rows, n_ordered = order.shape[0]
     if n_ordered == 0:
         raise ValueError("order must have at least one row")
-    for i in range(n_ordered):
-        if not 0 <= order[i] < n:
-            raise ValueError("order must be from 0 to n_samples - 1")
+    if not all_below(&order[0], n_ordered, n):
+        raise ValueError("order must be from 0 to n_samples - 1")
     data.order = &order[0]
+    data.order_end = data.order + n_ordered
     data.n_rows = n_ordered
     return 0
 

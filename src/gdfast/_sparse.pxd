@@ -17,6 +17,11 @@ ctypedef fused row_value:
     int32_t
     int64_t
 
+ctypedef fused place:
+    int32_t
+    int64_t
+    Py_ssize_t
+
 cdef enum:
     # Values of a block that stays in the second-level cache: it takes coefficients and
     # gradient by turns, which with many features leave little of each other there. A
@@ -52,12 +57,12 @@ cdef inline void choose_rows(
 
 
 cdef inline bint all_below(
-    const index_value* index, Py_ssize_t n, Py_ssize_t limit
+    const place* index, Py_ssize_t n, Py_ssize_t limit
 ) noexcept nogil:
     # Whether all indices are from 0 to limit - 1. Python has looked, but nobody knows
     # what a callback or another thread has done to them since.
     cdef Py_ssize_t k
-    cdef index_value low = 0, high = 0
+    cdef place low = 0, high = 0
     for k in range(n):
         low = min(low, index[k])
         high = max(high, index[k])
