@@ -96,6 +96,25 @@ def descend_batches(
     first: int,
     update: Update | None = None,
 ) -> int: ...
+def descend_batches_csr(
+    kind: int,
+    param: float,
+    data: _Floats,
+    indices: _Ints,
+    indptr: _Ints,
+    y: _Floats,
+    sample_weight: NDArray[np.float64] | None,
+    columns: NDArray[np.float64] | None,
+    n_features: int,
+    order: NDArray[np.intp] | None,
+    batch_size: int,
+    params: NDArray[np.float64],
+    rates: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    path_sum: NDArray[np.float64] | None,
+    first: int,
+    update: Update | None = None,
+) -> int: ...
 def descend_quadratic(
     loss: float,
     gradient: NDArray[np.float64],

@@ -27,6 +27,7 @@ Design, with the reason for each point:
 """
 cimport cython
 from libc.math cimport fabs, sqrt
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from gdfast cimport _simd
@@ -57,6 +58,8 @@ cdef int describe_targets(
     data.y_single = y_value is float
     data.n_rows = n
     data.order = NULL
+    data.indptr = NULL
+    data.center = data.scale = NULL
     data.sample_weight = NULL
     if sample_weight is not None:
         data.sample_weight = &sample_weight[0]
@@ -75,36 +78,65 @@ cdef Data describe(
     if d > 1 and X.strides[1] != sizeof(x_value):
         raise ValueError("the values of a row of X must be contiguous")
     describe_targets(&data, n, y, sample_weight)
-    if columns is not None and (columns.shape[0] != 2 or columns.shape[1] != d):
-        raise ValueError("columns must have shape (2, n_features)")
     data.X = <const char*> &X[0, 0]
     data.x_step = X.strides[0]
     data.x_single = x_value is float
     data.n_features = d
-    data.center = data.scale = NULL
-    if columns is not None:
-        data.center = &columns[0, 0]
-        data.scale = &columns[1, 0]
+    describe_columns(&data, columns)
     return data
+
+
+cdef int describe_columns(Data* data, const double[:, ::1] columns) except -1:
+    cdef Py_ssize_t d = data.n_features
+    if columns is None:
+        return 0
+    if columns.shape[0] != 2 or columns.shape[1] != d:
+        raise ValueError("columns must have shape (2, n_features)")
+    data.center = &columns[0, 0]
+    data.scale = &columns[1, 0]
+    return 0
 
 
 cdef Data describe_rows(
-    Py_ssize_t n_stored, const row_value[::1] indptr, const y_value[:] y,
-    const double[::1] sample_weight, Py_ssize_t n_features,
+    const x_value[::1] values, const index_value[::1] indices,
+    const row_value[::1] indptr, const y_value[:] y, const double[::1] sample_weight,
+    Py_ssize_t n_features,
 ) except *:
-    # The same for rows of a sparse matrix: all but where these are.
+    # The same for rows of a sparse matrix.
     cdef Data data
-    cdef Py_ssize_t n = indptr.shape[0] - 1, i
+    cdef Py_ssize_t n = indptr.shape[0] - 1
     if n <= 0 or n_features <= 0:
         raise ValueError("X must have at least one row and one column")
     describe_targets(&data, n, y, sample_weight)
-    if indptr[0] < 0 or indptr[n] > n_stored:
-        raise ValueError("indptr must stay within data")
-    for i in range(n):
-        if indptr[i] > indptr[i + 1]:
-            raise ValueError("indptr must not fall")
+    if indices.shape[0] != values.shape[0]:
+        raise ValueError("indices must have one value for each of data")
     data.n_features = n_features
+    data.X = NULL
+    data.x_single = x_value is float
+    data.indices = NULL
+    data.wide_index = sizeof(index_value) == sizeof(int64_t)
+    data.indptr = &indptr[0]
+    data.wide_row = sizeof(row_value) == sizeof(int64_t)
+    if values.shape[0] > 0:
+        data.X = <const char*> &values[0]
+        data.indices = &indices[0]
     return data
+
+
+cdef int check_places(
+    const row_value[::1] indptr, Py_ssize_t n_stored, const Data* data
+) except -1:
+    # Look at where the rows of an order lie, or all of them.
+    cdef Py_ssize_t i, row
+    if data.order == NULL and (indptr[0] < 0 or indptr[data.n_rows] > n_stored):
+        raise ValueError("indptr must stay within data")
+    for i in range(data.n_rows):
+        row = i if data.order == NULL else data.order[i]
+        if indptr[row] > indptr[row + 1]:
+            raise ValueError("indptr must not fall")
+        if data.order != NULL and (indptr[row] < 0 or indptr[row + 1] > n_stored):
+            raise ValueError("indptr must stay within data")
+    return 0
 
 
 cdef bint has_intercept(Py_ssize_t n_params, Py_ssize_t n_features) except -1:
@@ -295,30 +327,22 @@ def add_gradient_csr(
     array([-8., -8., -4.])
     """
     cdef Data rows = describe_rows(
-        data.shape[0], indptr, y, sample_weight, n_features
+        data, indices, indptr, y, sample_weight, n_features
     )
     cdef bint fit_intercept = has_intercept(params.shape[0], n_features)
-    cdef const x_value* values = NULL
-    cdef const index_value* columns = NULL
     cdef Work work
-    cdef double b = params[n_features] if fit_intercept else 0.0, loss_sum
+    cdef double loss_sum
     cdef bint in_range
+    check_places(indptr, data.shape[0], &rows)
     known(kind)
     check_gradient(gradient, params.shape[0])
-    if indices.shape[0] != data.shape[0]:
-        raise ValueError("indices must have one value for each of data")
-    if data.shape[0] > 0:
-        values, columns = &data[0], &indices[0]
     if not allocate_rows(&work, rows.n_rows):
         raise MemoryError()
     with nogil:
         in_range = add_sparse_pass(
-            kind, param, values, columns, &indptr[0], &rows, &work,
-            &params[0], b, &gradient[0],
+            kind, param, &rows, &work, &params[0], &gradient[0], fit_intercept
         )
         loss_sum = fold_lanes(work.loss_sum)
-        if fit_intercept:
-            gradient[n_features] += fold_lanes(work.slope_sum)
         free(work.memory)
     if not in_range:
         raise ValueError("indices must be from 0 to n_features - 1")
@@ -678,6 +702,40 @@ cdef int put_in_order(Data* data, const Py_ssize_t[::1] order) except -1:
     return 0
 
 
+cdef Batches describe_batches(
+    Data* data, const Py_ssize_t[::1] order, Py_ssize_t size, Py_ssize_t n_params,
+    const double[::1] rates, double[::1] sums, double[::1] path_sum, Py_ssize_t first,
+) except *:
+    # What batches are made of, after a look at all that is asked for.
+    cdef Batches batches
+    has_intercept(n_params, data.n_features)
+    if size < 1:
+        raise ValueError("batch_size must be at least 1")
+    if order is not None:
+        put_in_order(data, order)
+    if rates.shape[0] < (data.n_rows - 1) // size + 1:
+        raise ValueError("rates must have one value for each batch")
+    if sums.shape[0] != 2:
+        raise ValueError("sums must have two values")
+    if path_sum is not None and path_sum.shape[0] != n_params:
+        raise ValueError("path_sum must have the shape of params")
+    batches.data = data
+    batches.size = size
+    batches.rates = &rates[0]
+    batches.sums = &sums[0]
+    batches.path_sum = NULL if path_sum is None else &path_sum[0]
+    batches.first = first
+    return batches
+
+
+cdef bint allocate_batches(Batches* batches, Py_ssize_t n_params):
+    # One piece of memory for all that is of the size of the parameters.
+    batches.point = <double*> malloc(3 * n_params * sizeof(double))
+    batches.gradient = batches.point + n_params
+    batches.coef = batches.gradient + n_params
+    return batches.point != NULL
+
+
 def descend_batches(
     int kind, double param, const x_value[:, :] X, const y_value[:] y,
     const double[::1] sample_weight, const double[:, ::1] columns,
@@ -742,39 +800,107 @@ def descend_batches(
     [1.68] [16.16  2.  ]
     """
     cdef Data data = describe(X, y, sample_weight, columns)
-    cdef Py_ssize_t n_params = params.shape[0], n_steps
-    cdef Work work
+    cdef Batches batches = describe_batches(
+        &data, order, batch_size, params.shape[0], rates, sums, path_sum, first
+    )
     cdef double[2] idle
-    cdef Rule rule
-    cdef Batches batches
-    has_intercept(n_params, data.n_features)
-    rule = chosen_rule(update, n_params, idle)
+    cdef Rule rule = chosen_rule(update, params.shape[0], idle)
+    cdef Work work
+    cdef Py_ssize_t n_steps
     known(kind)
-    if batch_size < 1:
-        raise ValueError("batch_size must be at least 1")
-    if order is not None:
-        put_in_order(&data, order)
-    if rates.shape[0] < (data.n_rows - 1) // batch_size + 1:
-        raise ValueError("rates must have one value for each batch")
-    if sums.shape[0] != 2:
-        raise ValueError("sums must have two values")
-    if path_sum is not None and path_sum.shape[0] != n_params:
-        raise ValueError("path_sum must have the shape of params")
-    batches.data = &data
-    batches.size = batch_size
-    batches.rates = &rates[0]
-    batches.sums = &sums[0]
-    batches.path_sum = NULL if path_sum is None else &path_sum[0]
-    batches.first = first
-    batches.point = <double*> malloc(2 * n_params * sizeof(double))
-    if batches.point == NULL or not allocate(&work, &data, False):
+    if not allocate_batches(&batches, rule.n_params) or not allocate(
+        &work, &data, False
+    ):
         free(batches.point)
         raise MemoryError()
-    batches.gradient = batches.point + n_params
     with nogil:
         n_steps = step_on_batches(kind, param, &work, &rule, &batches, &params[0])
         free(batches.point)
         free(work.memory)
+    return n_steps
+
+
+def descend_batches_csr(
+    int kind, double param, const x_value[::1] data, const index_value[::1] indices,
+    const row_value[::1] indptr, const y_value[:] y, const double[::1] sample_weight,
+    const double[:, ::1] columns, Py_ssize_t n_features, const Py_ssize_t[::1] order,
+    Py_ssize_t batch_size, double[::1] params, const double[::1] rates,
+    double[::1] sums, double[::1] path_sum, Py_ssize_t first, Update update=None,
+):
+    """Make a step on each batch of rows of a sparse matrix, one after the other.
+
+    As `descend_batches`, for rows that store some of their values.
+
+    Parameters
+    ----------
+    kind, param, data, indices, indptr, y, sample_weight
+        The loss and the examples, as in `add_gradient_csr`.
+    columns : ndarray of float64, shape (2, n_features), or None
+        Centres and factors: the features are ``(X - columns[0]) * columns[1]``.
+    n_features : int
+        Number of columns.
+    order, batch_size, params, rates, sums, path_sum, first, update
+        As in `descend_batches`.
+
+    Returns
+    -------
+    n_steps : int
+        Steps made.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, `kind` is unknown, a row of `order` is not there, or
+        `indptr` falls or leaves `data` at one of these rows; nothing was changed then.
+        If an index is out of range; steps on batches before that one were made.
+    MemoryError
+        If there is no scratch memory.
+
+    Notes
+    -----
+    A step costs 4 operations for each value that its batch stores, and some for every
+    parameter. The latter are spared by plain gradient descent without penalty, bounds,
+    `columns` and `path_sum`, which changes the coefficients of no other columns, where
+    a batch has no more than 4096 values and 2048 rows. Releases the GIL. Splitting the
+    batches over several calls gives the same bits.
+
+    Examples
+    --------
+    >>> data, indices = np.array([1.0, 2.0]), np.array([0, 0])
+    >>> stored = data, indices, np.array([0, 1, 2])
+    >>> rest = np.array([2.0, 4.0]), None, None, 1, np.array([1, 0])
+    >>> params, sums = np.zeros(1), np.zeros(2)
+    >>> descend_batches_csr(
+    ...     0, 0.0, *stored, *rest, 1, params, np.full(2, 0.1), sums, None, 0
+    ... )
+    2
+    >>> print(params, sums)
+    [1.68] [16.16  2.  ]
+    """
+    cdef Data rows = describe_rows(
+        data, indices, indptr, y, sample_weight, n_features
+    )
+    cdef Batches batches = describe_batches(
+        &rows, order, batch_size, params.shape[0], rates, sums, path_sum, first
+    )
+    cdef double[2] idle
+    cdef Rule rule = chosen_rule(update, params.shape[0], idle)
+    cdef Work work
+    cdef Py_ssize_t n_steps
+    describe_columns(&rows, columns)
+    check_places(indptr, data.shape[0], &rows)
+    known(kind)
+    if not allocate_batches(&batches, rule.n_params) or not allocate_rows(
+        &work, batch_size
+    ):
+        free(batches.point)
+        raise MemoryError()
+    with nogil:
+        n_steps = step_on_batches(kind, param, &work, &rule, &batches, &params[0])
+        free(batches.point)
+        free(work.memory)
+    if n_steps < 0:
+        raise ValueError("indices must be from 0 to n_features - 1")
     return n_steps
 
 

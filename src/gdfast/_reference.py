@@ -168,15 +168,10 @@ def add_gradient_csr(
     """
     n, d = len(indptr) - 1, n_features
     check_rows(n, d, y, sample_weight)
-    if indptr[0] < 0 or indptr[-1] > len(data):
-        raise ValueError("indptr must stay within data")
-    if (np.diff(indptr) < 0).any():
-        raise ValueError("indptr must not fall")
+    check_stored(data, indices, indptr, np.arange(n))
     check_model(kind, d, params)
     if gradient.shape != params.shape:
         raise ValueError("gradient must have the shape of params")
-    if len(indices) != len(data):
-        raise ValueError("indices must have one value for each of data")
     stored = slice(indptr[0], indptr[-1])
     column, value = indices[stored], data[stored].astype(np.float64)
     if ((column < 0) | (column >= d)).any():
@@ -542,6 +537,58 @@ def descend_batches(
     return made
 
 
+def descend_batches_csr(
+    kind: int,
+    param: float,
+    data: Floats,
+    indices: Ints,
+    indptr: Ints,
+    y: Floats,
+    sample_weight: Doubles | None,
+    columns: Doubles | None,
+    n_features: int,
+    order: NDArray[np.intp] | None,
+    batch_size: int,
+    params: Doubles,
+    rates: Doubles,
+    sums: Doubles,
+    path_sum: Doubles | None,
+    first: int,
+    update: Update | None = None,
+) -> int:
+    """Make a step on each batch of sparse rows, here by storing these whole.
+
+    See ``gdfast._kernel.descend_batches_csr``.
+    """
+    n = len(indptr) - 1
+    check_rows(n, n_features, y, sample_weight)
+    rows = np.arange(n) if order is None else order
+    if len(rows) and rows.min() >= 0 and rows.max() < n:
+        check_stored(data, indices, indptr, rows)
+    X = np.zeros((n, n_features))
+    for row in rows.clip(0, n - 1):
+        stored = slice(indptr[row], indptr[row + 1])
+        if ((indices[stored] < 0) | (indices[stored] >= n_features)).any():
+            raise ValueError("indices must be from 0 to n_features - 1")
+        X[row] = np.bincount(indices[stored], data[stored], n_features)
+    return descend_batches(
+        kind,
+        param,
+        X,
+        y,
+        sample_weight,
+        columns,
+        order,
+        batch_size,
+        params,
+        rates,
+        sums,
+        path_sum,
+        first,
+        update,
+    )
+
+
 def descend_quadratic(
     loss: float,
     gradient: Doubles,
@@ -617,6 +664,19 @@ def check_shapes(
     if columns is not None and columns.shape != (2, d):
         raise ValueError("columns must have shape (2, n_features)")
     check_model(kind, d, params)
+
+
+def check_stored(
+    data: Floats, indices: Ints, indptr: Ints, rows: NDArray[np.intp]
+) -> None:
+    """Raise ValueError unless the values of some sparse rows are there."""
+    if len(indices) != len(data):
+        raise ValueError("indices must have one value for each of data")
+    starts, ends = indptr[rows], indptr[rows + 1]
+    if (starts > ends).any():
+        raise ValueError("indptr must not fall")
+    if starts.min() < 0 or ends.max() > len(data):
+        raise ValueError("indptr must stay within data")
 
 
 def check_rows(n: int, d: int, y: Floats, sample_weight: Doubles | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ from gdfast.drivers import Updater, outputs
 from gdfast.losses import Loss
 from gdfast.penalties import Penalty
 from gdfast.settings import Settings
-from gdfast.sums import CHUNK_VALUES, Examples, Summation
+from gdfast.sums import CHUNK_VALUES, PIECE_VALUES, Examples, Summation, add_up
 
 # What a row and an update cost beside the values that they go through, in such.
 ROW_VALUES = 8
@@ -108,7 +109,8 @@ class Batches:
         self._generator = generator
         self._average = average
         self._path_sum = np.zeros(n_params) if average else None
-        work = summation.examples.X.shape[1] + ROW_VALUES
+        X = summation.examples.X
+        work = X.size // len(X) + ROW_VALUES
         batch = size * work + STEP_VALUES + n_params
         self._batches = CHUNK_VALUES // batch  # of a call; 0 where it has a part of one
         self._rows = max(1, CHUNK_VALUES // work)  # of such a part
@@ -194,10 +196,10 @@ class Batches:
         """Make a step on each of some batches."""
         loss, examples = self.summation.loss, self.summation.examples
         n_batches = -(-(rows.stop - rows.start) // self._size)
-        self.n_steps += kernel.descend_batches(
-            loss.kind,
-            loss.param,
-            *(examples.rows(rows) if order is None else examples),
+        if order is None:
+            examples = examples.rows(rows)
+        X, y, weight, columns = examples
+        steps: tuple[Any, ...] = (
             None if order is None else order[rows],
             self._size,
             params,
@@ -207,6 +209,12 @@ class Batches:
             max(0, self._average - 1 - self.n_steps),
             self.updater.step,
         )
+        if isinstance(X, CSR):
+            stored = X.data, X.indices, X.indptr, y, weight, columns, X.shape[1]
+            made = kernel.descend_batches_csr(loss.kind, loss.param, *stored, *steps)
+        else:
+            made = kernel.descend_batches(loss.kind, loss.param, *examples, *steps)
+        self.n_steps += made
 
     def _step_on_parts(
         self, rows: slice, order: Order, params: Doubles, sums: Doubles
@@ -217,15 +225,11 @@ class Batches:
         loss_sum = weight_sum = 0.0
         for start in range(rows.start, rows.stop, self._rows):
             part = slice(start, min(start + self._rows, rows.stop))
-            added = kernel.add_gradient(
-                loss.kind,
-                loss.param,
-                *examples.rows(part if order is None else order[part]),
-                point,
-                gradient,
-            )
-            loss_sum += added[0]
-            weight_sum += added[1]
+            chosen = examples.rows(part if order is None else order[part])
+            added = add_up(loss, chosen, point)
+            gradient += added.gradient
+            loss_sum += added.loss_sum
+            weight_sum += added.weight_sum
         if weight_sum == 0:
             return
         row, rate = (
@@ -331,17 +335,12 @@ def check_batches(
         raise ValueError(
             f"batch_size must be at most {n_samples}, the number of rows, got {size}"
         )
-    _check_run(examples, settings)
+    _check_run(settings)
     return Batching(size, generator if shuffle else None, first)
 
 
-def _check_run(examples: Examples, settings: Settings) -> None:
+def _check_run(settings: Settings) -> None:
     """Raise for what there is not with mini-batches."""
-    if isinstance(examples.X, CSR):
-        raise ValueError(
-            "batch_size is for rows that are stored whole, not for sparse ones: pass "
-            "X.toarray(), or batch_size=None"
-        )
     if settings.backtracks:
         raise ValueError(
             "learning_rate must be given with batch_size for the loss "
@@ -365,7 +364,7 @@ def largest_curvature(loss: Loss, penalty: Penalty, examples: Examples) -> float
     penalty : Penalty
         What is added to it.
     examples : Examples
-        The rows, stored whole.
+        The rows.
 
     Returns
     -------
@@ -374,8 +373,28 @@ def largest_curvature(loss: Loss, penalty: Penalty, examples: Examples) -> float
     """
     largest = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        for chunk in examples.chunks():
-            rows = np.asarray(chunk.features(), dtype=np.float64)
-            largest = np.maximum(largest, np.einsum("ij,ij->i", rows, rows).max())
+        for squares in _squared_sizes(examples):
+            largest = np.maximum(largest, squares.max())
         bound = loss.max_curvature * (float(largest) + 1) + penalty.l2
     return bound if bound < math.inf else math.nan
+
+
+def _squared_sizes(examples: Examples) -> Iterator[Doubles]:
+    """Yield the sums of the squares of every row, some rows at a time."""
+    X = examples.X
+    if not isinstance(X, CSR):
+        for chunk in examples.chunks():
+            rows = np.asarray(chunk.features(), dtype=np.float64)
+            yield np.einsum("ij,ij->i", rows, rows)
+        return
+    center, scale = np.zeros(1), np.ones(1)
+    if examples.columns is not None:
+        center, scale = examples.columns
+    center, scale = (np.broadcast_to(a, X.shape[1]) for a in (center, scale))
+    for part in X.chunks(PIECE_VALUES):
+        stored = X[part].merged()
+        at, values = stored.columns, stored.values.astype(np.float64)
+        # What a row stores, in place of the zeros there.
+        more = scale[at] ** 2 * ((values - center[at]) ** 2 - center[at] ** 2)
+        added = np.bincount(stored.row_numbers(), more, len(stored))
+        yield added + ((scale * center) ** 2).sum()
