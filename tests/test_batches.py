@@ -446,11 +446,11 @@ def test_sparse_rows_take_the_steps_of_a_loop(shuffle, rng):
 @pytest.mark.parametrize("size", [5, 40])
 def test_rows_of_more_values_than_a_block_are_predicted_before_any_is_added(size, rng):
     sparse = pytest.importorskip("scipy.sparse")
-    X = rng.standard_normal((40, 900))
+    X = rng.standard_normal((40, 9000))
     y, weight = rng.standard_normal(40), np.ones(40)
-    path = plain_loop(X, y, weight, orders(40, 2, 1), size, lambda t: 1e-3)
+    path = plain_loop(X, y, weight, orders(40, 2, 1), size, lambda t: 1e-4)
     fit = gdfast.train(
-        sparse.csr_matrix(X), y, max_iter=2, batch_size=size, learning_rate=1e-3,
+        sparse.csr_matrix(X), y, max_iter=2, batch_size=size, learning_rate=1e-4,
         random_state=1,
     )  # fmt: skip
     np.testing.assert_allclose(parameters(fit), path[-1], rtol=1e-9, atol=1e-12)

@@ -56,6 +56,7 @@ cdef struct Work:
     Py_ssize_t padded    # features, and zeros up to whole lanes
     Py_ssize_t copy_step  # values from one row to the next where rows are copied
     Py_ssize_t max_rows  # of a block
+    Py_ssize_t max_stored  # values of sparse ones
     const Py_ssize_t* asked  # the first row of an order that was not asked for ahead
     Py_ssize_t n_rows    # of this block; its arrays go on with zeros to whole lanes
     const char* x        # in X, or in `x_memory` as doubles

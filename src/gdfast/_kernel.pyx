@@ -38,7 +38,8 @@ from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, fold_lanes, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
 from gdfast._sparse cimport (
-    add_sparse_pass, all_below, allocate_rows, index_value, row_value,
+    BATCH_STORED, BLOCK_STORED, add_sparse_pass, all_below, allocate_rows, index_value,
+    row_value,
 )
 from gdfast._updates cimport (
     GD, N_RULES, N_SCALARS, Rule, look_ahead, n_slots, next_point, take_step,
@@ -336,7 +337,7 @@ def add_gradient_csr(
     check_places(indptr, data.shape[0], &rows)
     known(kind)
     check_gradient(gradient, params.shape[0])
-    if not allocate_rows(&work, rows.n_rows):
+    if not allocate_rows(&work, rows.n_rows, BLOCK_STORED):
         raise MemoryError()
     with nogil:
         in_range = add_sparse_pass(
@@ -861,7 +862,7 @@ def descend_batches_csr(
     A step costs 4 operations for each value that its batch stores, and some for every
     parameter. The latter are spared by plain gradient descent without penalty, bounds,
     `columns` and `path_sum`, which changes the coefficients of no other columns, where
-    a batch has no more than 4096 values and 2048 rows. Releases the GIL. Splitting the
+    a batch has no more than 65 536 values and 2048 rows. Releases the GIL. Splitting the
     batches over several calls gives the same bits.
 
     Examples
@@ -891,7 +892,7 @@ def descend_batches_csr(
     check_places(indptr, data.shape[0], &rows)
     known(kind)
     if not allocate_batches(&batches, rule.n_params) or not allocate_rows(
-        &work, batch_size
+        &work, batch_size, BATCH_STORED
     ):
         free(batches.point)
         raise MemoryError()

@@ -30,18 +30,22 @@ cdef enum:
     # gradient by turns, which with many features leave little of each other there. A
     # row that has more is a block by itself.
     BLOCK_STORED = 4096
+    BATCH_STORED = 65536  # of a block that is stepped on by itself, if it can be
     MAX_SPARSE_ROWS = 2048
     ROWS_AHEAD = 8    # of an order that are asked for while another is predicted,
     PLACES_AHEAD = 32  # and from where on it is asked where they are
 
 
-cdef inline bint allocate_rows(Work* work, Py_ssize_t n_rows) noexcept nogil:
+cdef inline bint allocate_rows(
+    Work* work, Py_ssize_t n_rows, Py_ssize_t max_stored
+) noexcept nogil:
     # One piece of memory for all that a pass needs; False when there is none.
     cdef Py_ssize_t lanes = whole_lanes(min(n_rows, MAX_SPARSE_ROWS))
     work.memory = <double*> calloc(2 * LANES + 4 * lanes, sizeof(double))
     if work.memory == NULL:
         return False
     work.max_rows = MAX_SPARSE_ROWS
+    work.max_stored = max_stored
     work.loss_sum = work.memory
     work.slope_sum = work.loss_sum + LANES
     work.z = work.slope_sum + LANES
@@ -58,14 +62,14 @@ cdef inline Py_ssize_t row_at(const Data* data, Py_ssize_t i) noexcept nogil:
 cdef inline Py_ssize_t choose_rows(
     const row_value* row, const Data* data, Py_ssize_t start, Work* work
 ) noexcept nogil:
-    # Take as many rows as are full with BLOCK_STORED values, and one at least; returns
-    # how many values they have.
+    # Take as many rows as a block has values for, and one at least; returns how many
+    # values they have.
     cdef Py_ssize_t most = min(work.max_rows, data.n_rows - start), r, more, stored = 0
     work.n_rows = 0
     while work.n_rows < most:
         r = row_at(data, start + work.n_rows)
         more = row[r + 1] - row[r]
-        if work.n_rows > 0 and stored + more > BLOCK_STORED:
+        if work.n_rows > 0 and stored + more > work.max_stored:
             break
         stored += more
         work.n_rows += 1
