@@ -83,6 +83,8 @@ class Batches:
     ----------
     n_steps : int
         Updates made.
+    last : ndarray of float64, shape (n_params,)
+        The parameters at the end, before an average took their place.
 
     Notes
     -----
@@ -92,7 +94,6 @@ class Batches:
     """
 
     method = "batches"
-    carried: Doubles | None = None
 
     def __init__(
         self,
@@ -105,6 +106,7 @@ class Batches:
         self.summation = summation
         self.updater = updater
         self.n_steps = 0
+        self.last = np.zeros(n_params)
         self._size = size
         self._generator = generator
         self._average = average
@@ -128,6 +130,50 @@ class Batches:
         if self._generator is not None:
             self._generator.bit_generator.state = state
         self._path_sum = None if path_sum is None else path_sum.copy()
+
+    @property
+    def carried(self) -> Doubles:
+        """Where the average starts, and `origin`, with the generator as JSON text."""
+        import json
+
+        state, n_steps, path_sum = self.origin
+        text = json.dumps(state, default=np.ndarray.tolist).encode()
+        sums = () if path_sum is None else path_sum
+        return np.concatenate(([self._average, n_steps], sums, list(text)))
+
+    def go_on(self, carried: Doubles) -> None:
+        """Make the epochs that would have followed.
+
+        Parameters
+        ----------
+        carried : ndarray of float64
+            That of another run on the same data.
+
+        Raises
+        ------
+        ValueError
+            If that run made another average or drew from another kind of generator.
+        """
+        import json
+
+        average, n_steps = (int(number) for number in carried[:2])
+        if average != self._average:
+            raise ValueError(
+                f"resume was trained with average={average}, which must be given "
+                f"again; got {self._average}"
+            )
+        end = 2 + (len(self._path_sum) if self._path_sum is not None else 0)
+        state = json.loads(bytes(carried[end:].astype(np.uint8)))
+        if self._generator is not None and state is not None:
+            kind = self._generator.bit_generator.state["bit_generator"]
+            if kind != state["bit_generator"]:
+                raise ValueError(
+                    "random_state must be a generator of the kind that resume was "
+                    f"trained with, {state['bit_generator']}; got {kind}"
+                )
+        elif self._generator is not None:
+            state = self._generator.bit_generator.state
+        self.origin = Origin(state, n_steps, carried[2:end] if average else None)
 
     @property
     def values_per_step(self) -> int:
@@ -246,6 +292,7 @@ class Batches:
 
     def _end(self, params: Doubles, row: Doubles) -> None:
         """Average the parameters, and note loss and gradient of all rows there."""
+        self.last = params.copy()
         n_averaged = self.n_steps - self._average + 1
         if self._path_sum is not None and n_averaged > 0:
             params[:] = self._path_sum / n_averaged
