@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -308,6 +307,39 @@ def test_an_interrupted_run_has_the_bits_of_so_many_epochs(
     assert fit.n_iter == 5 * (call - 1)
     if call == 4:
         assert all_of(fit) == all_of(expected)
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("calls", [0, 1, 7, 8, 9, 31, 200])
+def test_an_epoch_that_is_not_done_in_time_is_given_up(
+    calls, average, data, monkeypatch
+):
+    X, y, _ = data
+    times = iter([0.0] * calls)
+
+    class Clock:
+        @staticmethod
+        def perf_counter():
+            return next(times, np.inf)
+
+    monkeypatch.setattr(batches, "CHUNK_VALUES", 250)  # eight calls an epoch
+    monkeypatch.setattr(descent, "MAX_SLICE_STEPS", 1)
+    options = {"batch_size": 4, "history": "full", "average": average}
+    with monkeypatch.context() as patch:
+        patch.setattr(batches, "time", Clock)
+        rng = np.random.default_rng(3)
+        ended = gdfast.train(
+            X, y, max_iter=1000, random_state=rng, max_seconds=60, **options
+        )
+    assert ended.n_iter == 1 + calls // 8
+    assert "max_seconds" in ended.stop_reason
+    expected = np.random.default_rng(3)
+    same = gdfast.train(X, y, max_iter=ended.n_iter, random_state=expected, **options)
+    assert all_of(ended) == all_of(same)
+    assert rng.bit_generator.state == expected.bit_generator.state
+    more = gdfast.train(X, y, max_iter=2, resume=ended, random_state=rng, **options)
+    whole = gdfast.train(X, y, max_iter=ended.n_iter + 2, random_state=3, **options)
+    assert more.coef.tobytes() == whole.coef.tobytes()
 
 
 def test_what_orders_are_drawn_from(data):
@@ -687,46 +719,54 @@ import os, signal, sys, threading, time
 import numpy as np, gdfast
 X, y = np.ones((6_000_000, 2)), np.ones(6_000_000)
 def ring():
-    time.sleep(float(sys.argv[1]))
+    time.sleep(float(sys.argv[1]) * epoch)
     sent.append(time.perf_counter())
     os.kill(os.getpid(), signal.SIGINT)
 sent = []
 signal.signal(signal.SIGINT, signal.default_int_handler)
-gdfast.train(X, y, batch_size=int(sys.argv[2]), learning_rate=1e-3, max_iter=1)
+options = dict(batch_size=int(sys.argv[2]), learning_rate=1e-3)
+began = time.perf_counter()
+gdfast.train(X, y, max_iter=1, **options)
+epoch = time.perf_counter() - began
 threading.Thread(target=ring).start()
 try:
-    gdfast.train(X, y, batch_size=int(sys.argv[2]), learning_rate=1e-3, max_iter=10**6)
+    gdfast.train(X, y, max_iter=10**6, **options)
 except KeyboardInterrupt:
-    print(time.perf_counter() - sent[0])
+    print((time.perf_counter() - sent[0]) / epoch)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 @pytest.mark.parametrize("size", [1, 1000, 6_000_000])
-def test_ctrl_c_is_answered_at_once(size):
-    delays = []
-    for wait in (0.3, 0.35, 0.43):
+def test_ctrl_c_does_not_wait_for_the_end_of_an_epoch(size):
+    parts = []  # of an epoch, after which it is answered
+    for wait in (1.1, 1.2, 1.3, 1.4, 1.5):
         done = subprocess.run(
             [sys.executable, "-c", LONG, str(wait), str(size)],
             capture_output=True, text=True, check=True, timeout=100,
         )  # fmt: skip
-        delays.append(float(done.stdout))
-    assert sorted(delays)[1] < 0.1
+        parts.append(float(done.stdout))
+    assert sorted(parts)[2] < 0.2
 
 
-def test_an_epoch_is_made_in_calls_of_milliseconds(rng, monkeypatch):
+@pytest.mark.parametrize("stored", [False, True])
+def test_an_epoch_is_made_in_calls_of_a_million_values(stored, rng, monkeypatch):
     X, y = rng.standard_normal((200_000, 8)), rng.standard_normal(200_000)
-    longest, descend_batches = [0.0], batches.kernel.descend_batches
+    name = "descend_batches_csr" if stored else "descend_batches"
+    if stored:
+        X = pytest.importorskip("scipy.sparse").csr_array(X)
+    rows, call = [], getattr(batches.kernel, name)
 
     class Kernel:
-        @staticmethod
-        def descend_batches(*arguments):
-            started = time.perf_counter()
-            result = descend_batches(*arguments)
-            longest.append(time.perf_counter() - started)
-            return result
+        def __getattr__(self, _):
+            def counted(*arguments):
+                rows.append(call(*arguments))  # steps, each on one row
+                return rows[-1]
 
-    monkeypatch.setattr(batches, "kernel", Kernel)
+            return counted
+
+    monkeypatch.setattr(batches, "kernel", Kernel())
     gdfast.train(X, y, batch_size=1, learning_rate=1e-3, max_iter=1)
-    assert len(longest) > 4
-    assert sorted(longest)[len(longest) // 2] < 0.03
+    assert sum(rows) == 200_000
+    assert 8 * max(rows) <= batches.CHUNK_VALUES
+    assert len(rows) > 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
@@ -65,6 +66,10 @@ class Origin(NamedTuple):
     path_sum: Doubles | None
 
 
+class OutOfTime(Exception):
+    """An epoch is not done by the time from which no more steps are made."""
+
+
 class Batches:
     """Makes updates on batches of rows; to the outside, a step is an epoch of them.
 
@@ -78,6 +83,9 @@ class Batches:
         Number of parameters.
     batching : Batching
         How rows make batches.
+    deadline : float
+        Time, as `time.perf_counter` gives it, at which an epoch is given up; not before
+        some were made.
 
     Attributes
     ----------
@@ -101,12 +109,15 @@ class Batches:
         updater: Updater,
         n_params: int,
         batching: Batching,
+        deadline: float = math.inf,
     ) -> None:
         size, generator, average = batching
         self.summation = summation
         self.updater = updater
         self.n_steps = 0
         self.last = np.zeros(n_params)
+        self._deadline = deadline
+        self._has_begun = False
         self._size = size
         self._generator = generator
         self._average = average
@@ -210,6 +221,12 @@ class Batches:
             all rows, and inf.
         path : ndarray of float64, shape (len(trace), n_params), or None
             Where every epoch took its first gradient, and the model at the end.
+
+        Raises
+        ------
+        OutOfTime
+            If the deadline comes before the end of these epochs, which are not the
+            first ones.
         """
         trace, path = outputs(params, len(steps), keep_path, end)
         for row in range(len(steps)):
@@ -218,6 +235,7 @@ class Batches:
                 path[row] = self.updater.look_ahead(params)
             objective = self._epoch(params)
             trace[row] = objective, np.nan, np.abs(params - before).max()
+        self._has_begun |= len(steps) > 0
         if end:
             self._end(params, trace[-1])
             if path is not None:
@@ -233,6 +251,8 @@ class Batches:
         step_on = self._step_on_batches if self._batches else self._step_on_parts
         rows = self._size * max(1, self._batches)
         for start in range(0, n_rows, rows):
+            if self._has_begun and time.perf_counter() >= self._deadline:
+                raise OutOfTime
             step_on(slice(start, min(start + rows, n_rows)), order, params, sums)
         return float(sums[0] / sums[1])
 

@@ -273,7 +273,7 @@ def prepare(
     bent = None
     driver: Driver
     if batching is not None:
-        driver = Batches(summation, updater, n_params, batching)
+        driver = Batches(summation, updater, n_params, batching, settings.deadline)
         if schedule is None:
             bound = largest_curvature(loss, penalty, examples)
             updater.schedule = Constant(safe_rate(bound, examples))

@@ -157,7 +157,8 @@ def train(
         Largest number of updates, at least 1; of epochs with `batch_size`.
     max_seconds : float or None
         Make no more steps when the call has taken this long, above 0; there is at least
-        one.
+        one. With `batch_size`, an epoch that is not done by then is given up, unless it
+        is the first: the model is that of the epochs before.
     gtol : float or None
         Stop when no component of the gradient is as large as this; at zeros with "l1"
         and at bounds, of what of it leads downhill. The three
