@@ -45,7 +45,8 @@ cdef inline double step_on_batch(
         gradient[j] = 0.0
     work.n_rows = 0  # what is in the block is of another batch
     value = add_pass(
-        kind, param, batch, work, point, gradient, rule.n_params > batch.n_features
+        kind, param, batch, work, point, gradient,
+        rule.n_params > batch.n_features * batch.n_outputs,
     ) / weights
     for j in range(rule.n_params):
         gradient[j] /= weights
