@@ -108,7 +108,8 @@ class Batches:
         self._generator = generator
         self._average = average
         self._path_sum = np.zeros(n_params) if average else None
-        work = summation.examples.X.shape[1] + ROW_VALUES
+        examples = summation.examples
+        work = (examples.X.shape[1] + ROW_VALUES) * examples.n_outputs
         batch = size * work + STEP_VALUES + n_params
         self._batches = CHUNK_VALUES // batch  # of a call; 0 where it has a part of one
         self._rows = max(1, CHUNK_VALUES // work)  # of such a part
@@ -131,7 +132,8 @@ class Batches:
     def values_per_step(self) -> int:
         """Values that an epoch reads."""
         X = self.summation.examples.X
-        return int(X.size + ROW_VALUES * len(X))
+        n_outputs = self.summation.examples.n_outputs
+        return int(X.size + ROW_VALUES * len(X)) * n_outputs
 
     def last_rate(self, n_iter: int) -> float:
         """Return the rate of the last update, or what was meant for the first one."""
@@ -193,11 +195,12 @@ class Batches:
     ) -> None:
         """Make a step on each of some batches."""
         loss, examples = self.summation.loss, self.summation.examples
+        *arrays, n_outputs = examples.rows(rows) if order is None else examples
         n_batches = -(-(rows.stop - rows.start) // self._size)
         self.n_steps += kernel.descend_batches(
             loss.kind,
             loss.param,
-            *(examples.rows(rows) if order is None else examples),
+            *arrays,
             None if order is None else order[rows],
             self._size,
             params,
@@ -206,6 +209,7 @@ class Batches:
             self._path_sum,
             max(0, self._average - 1 - self.n_steps),
             self.updater.step,
+            n_outputs,
         )
 
     def _step_on_parts(
@@ -217,12 +221,9 @@ class Batches:
         loss_sum = weight_sum = 0.0
         for start in range(rows.start, rows.stop, self._rows):
             part = slice(start, min(start + self._rows, rows.stop))
+            *arrays, n_outputs = examples.rows(part if order is None else order[part])
             added = kernel.add_gradient(
-                loss.kind,
-                loss.param,
-                *examples.rows(part if order is None else order[part]),
-                point,
-                gradient,
+                loss.kind, loss.param, *arrays, point, gradient, n_outputs
             )
             loss_sum += added[0]
             weight_sum += added[1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from gdfast._typing import Doubles
 from gdfast.descent import RowCallback
-from gdfast.units import Units
+from gdfast.units import Units, plain
 
 
 class Iteration(NamedTuple):
@@ -22,15 +22,16 @@ class Iteration(NamedTuple):
     loss : float
         Mean loss.
     coef : ndarray of float64, shape (n_features,)
-        Coefficients, in the caller's units.
+        Coefficients, in the caller's units; of several outputs of shape (n_outputs,
+        n_features).
     intercept : float
-        Constant term.
+        Constant term; of several outputs an ndarray of shape (n_outputs,).
     """
 
     iteration: int
     loss: float
     coef: Doubles
-    intercept: float
+    intercept: float | Doubles
 
 
 def row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallback:
@@ -52,7 +53,7 @@ def row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallb
     def on_row(iteration: int, loss: float, params: Doubles) -> bool:
         coef, intercept = units.model(params)
         try:
-            result = callback(Iteration(iteration, loss, coef, float(intercept)))
+            result = callback(Iteration(iteration, loss, coef, plain(intercept)))
             return isinstance(result, (bool, np.bool_)) and bool(result)
         except StopIteration:
             return True

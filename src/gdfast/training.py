@@ -17,10 +17,9 @@ from gdfast._validation import (
     check_class_weight,
     check_coef,
     check_int,
-    check_number,
+    check_intercept,
     check_sample_weight,
     check_X,
-    check_y,
     raise_nonfinite,
 )
 from gdfast.batches import check_batches
@@ -44,6 +43,7 @@ from gdfast.settings import (
 )
 from gdfast.stopping import ConvergenceWarning, Reason
 from gdfast.sums import Examples, GradientSum, Summation
+from gdfast.targets import check_targets
 from gdfast.threads import Team
 from gdfast.units import Units
 
@@ -331,11 +331,14 @@ def train(
     chosen = check_loss(loss)
     if resume is not None and not (coef_init is None and intercept_init is None):
         raise ValueError("resume takes the place of coef_init and intercept_init")
-    examples, feature_names = _examples(chosen, X, y, sample_weight)
+    examples, outputs, feature_names = _examples(chosen, X, y, sample_weight)
     if class_weight is not None:
         if not chosen.has_labels:
             raise ValueError(f"class_weight has no use for the loss {chosen.name!r}")
-        weight = check_class_weight(class_weight, examples.y, examples.sample_weight)
+        weight = check_class_weight(
+            *(class_weight, examples.targets, max(2, outputs or 1)),
+            examples.sample_weight,
+        )
         examples = examples._replace(sample_weight=weight)
     rule = check_optimizer(optimizer)
     backtracks, schedule = check_rate(learning_rate, rule, chosen)
@@ -368,9 +371,13 @@ def train(
     with Team(settings.n_threads) as team:
         if settings.standardize:
             examples = standardized(examples, settings.fit_intercept, team)
-        units = Units(examples.columns, examples.X.shape[1], settings.fit_intercept)
+        n_features = examples.X.shape[1]
+        units = Units(
+            *(examples.columns, n_features, settings.fit_intercept), outputs=outputs
+        )
         if bounds is not None:
-            units = units._replace(bounds=check_bounds(bounds, units.n_features))
+            limits = check_bounds(bounds, n_features, outputs)
+            units = units._replace(bounds=limits)
         if resume is None:
             start = given_start(units, coef_init, intercept_init)
         else:
@@ -504,18 +511,25 @@ def gradient(
     """
     totals = _totals(X, y, coef, intercept, loss, sample_weight)
     mean = totals.gradient / totals.weight_sum
-    return mean[:-1].reshape(np.shape(coef))[()], float(mean[-1])
+    if np.ndim(coef) < 2:
+        return mean[:-1].reshape(np.shape(coef))[()], float(mean[-1])
+    table = mean.reshape(-1, len(np.asarray(coef)))
+    return table[:-1].T.copy(), table[-1].copy()
 
 
 def _examples(
-    loss: Loss, X: object, y: object, sample_weight: object
-) -> tuple[Examples, tuple[str, ...] | None]:
-    """Return checked data, and the names of its columns if known."""
+    loss: Loss,
+    X: object,
+    y: object,
+    sample_weight: object,
+    outputs: int | None = None,
+) -> tuple[Examples, int | None, tuple[str, ...] | None]:
+    """Return checked data, the number of outputs, and the names of columns if known."""
     features, feature_names = check_X(X)
-    targets = check_y(y, len(features))
-    loss.check_targets(targets)
+    values, outputs = check_targets(loss, y, len(features), outputs)
     weight = check_sample_weight(sample_weight, len(features))
-    return Examples(features, targets, weight), feature_names
+    examples = Examples(features, values, weight, None, outputs or 1)
+    return examples, outputs, feature_names
 
 
 def _totals(
@@ -528,13 +542,14 @@ def _totals(
 ) -> GradientSum:
     """Return the sums at a given model."""
     chosen = check_loss(loss)
-    examples, _ = _examples(chosen, X, y, sample_weight)
+    outputs = np.shape(coef)[0] if np.ndim(coef) == 2 else None
+    examples, outputs, _ = _examples(chosen, X, y, sample_weight, outputs)
     n_features = examples.X.shape[1]
-    params = Units(None, n_features, fit_intercept=True).params(
-        check_coef(coef, n_features), check_number(intercept, "intercept")
+    params = Units(None, n_features, fit_intercept=True, outputs=outputs).params(
+        check_coef(coef, n_features, outputs), check_intercept(intercept, outputs)
     )
     with Team(None) as team:
         totals = Summation(chosen, examples, team).gradient(params)
     if not math.isfinite(totals.loss_sum):
-        raise_nonfinite(X=examples.X, y=examples.y)
+        raise_nonfinite(X=examples.X, y=examples.targets)
     return totals
