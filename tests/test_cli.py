@@ -799,6 +799,7 @@ def test_a_long_run_shows_its_progress_on_a_terminal(start):
         (["--optimizer", "nesterov"], {"optimizer": "nesterov"}),
         (["--learning-rate", "backtracking"], {"learning_rate": "backtracking"}),
         (["--max-seconds", "100"], {"max_seconds": 100}),
+        (["--early-stopping"], {"early_stopping": True, "random_state": 0}),
     ],
 )
 def test_options_are_those_of_train(run, arguments, options):

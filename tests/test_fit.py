@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gdfast
-from gdfast import DivergenceError, Fit, History, drivers, training
+from gdfast import DivergenceError, Fit, History, drivers, outcome, rates
 from gdfast import fit as fit_module
 
 X = np.array([[1.0, 8.0], [2.0, 3.0], [4.0, 5.0], [7.0, 1.0], [5.0, 9.0]])
@@ -473,7 +473,7 @@ LATE = ("stop_reason", "max_stable_learning_rate")
 def test_late_and_at_once_give_the_same(make, first, monkeypatch):
     late = make()
     found = {name: getattr(late, name) for name in first}
-    monkeypatch.setattr(training, "KEPT_VALUES", 0)
+    monkeypatch.setattr(outcome, "KEPT_VALUES", 0)
     at_once = make()
     assert not any(callable(value) for value in vars(at_once).values())
     assert_same(late, at_once)
@@ -518,7 +518,7 @@ def test_an_interrupted_reading_can_be_repeated(monkeypatch):
 
     fit = gdfast.train(X, Y, learning_rate=1e-5, max_iter=3)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "largest_eigenvalue", interrupt)
+        patch.setattr(rates, "largest_eigenvalue", interrupt)
         for name in LATE:
             with pytest.raises(KeyboardInterrupt):
                 getattr(fit, name)

@@ -40,7 +40,7 @@ LAYERS = [
         "units",
     },
     {"fit", "settings", "sources", "sums", "targets"},
-    {"curvature", "drivers", "scaling"},
+    {"curvature", "drivers", "holdout", "scaling"},
     {"backtracking", "batches", "rates"},
     {"descent"},
     {"callbacks", "diagnosis", "preparation"},

@@ -9,6 +9,7 @@ import gdfast
 from gdfast import descent, drivers
 from gdfast.schedules import (
     SCHEDULES,
+    Adaptive,
     Constant,
     Cosine,
     Exponential,
@@ -29,6 +30,7 @@ CASES = {
     Cosine(0.1, 7, last=0.04): lambda t: (
         0.04 + 0.06 * (1 + math.cos(math.pi * min(t - 1, 7) / 7)) / 2
     ),
+    Adaptive(0.1): lambda t: 0.1,  # where the loss falls in every step
     WarmUp(0.1, 5): lambda t: 0.1 * min(t / 5, 1),
     WarmUp(Exponential(0.1, 0.9), 5): lambda t: 0.1 * 0.9 ** (t - 1) * min(t / 5, 1),
 }

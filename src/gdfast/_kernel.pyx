@@ -22,6 +22,10 @@ Design, with the reason for each point:
     array, what every step saw goes out as an array (`trace`).
 (g) The intercept is fitted when `params` has one value more than X has columns; it is
     the last one.
+(h) Several outputs share the reading of X. Parameters are then [coef; intercept] row by
+    row, a row of outputs for each feature; what follows from them goes by parameter and
+    knows nothing of outputs. The loops are others (`_outputs.pxd`), chosen once a
+    block: sums of some rows, features and outputs stay in registers.
 
 `gdfast._reference` holds the same functions in NumPy, written to be read.
 """
@@ -54,7 +58,9 @@ cdef int describe_targets(
         raise ValueError("n_outputs must be at least 1")
     data.classes = n_outputs > 1 and y.shape[0] == n
     if y.shape[0] != n and y.shape[0] != n * n_outputs:
-        raise ValueError("y must have one value for each row of X, or each output of it")
+        raise ValueError(
+            "y must have one value for each row of X, or for each of its outputs"
+        )
     if sample_weight is not None and sample_weight.shape[0] != n:
         raise ValueError("sample_weight must have one value for each row of X")
     data.y = <const char*> &y[0]
@@ -221,8 +227,9 @@ def add_gradient(
 
     Notes
     -----
-    4 n_samples n_features n_outputs floating-point operations; `X` is read from memory once.
-    Releases the GIL; may be called from several threads with different `gradient`.
+    4 n_samples n_features n_outputs floating-point operations; `X` is read from memory
+    once. Releases the GIL; may be called from several threads with different
+    `gradient`.
 
     Examples
     --------
@@ -296,8 +303,8 @@ def add_gradient_csr(
 
     Notes
     -----
-    4 n_stored n_outputs operations; `data` and `indices` are read from memory once. Releases the
-    GIL; may be called from several threads with different `gradient`.
+    4 n_stored n_outputs operations; `data` and `indices` are read from memory once.
+    Releases the GIL; may be called from several threads with different `gradient`.
 
     Examples
     --------
@@ -494,7 +501,9 @@ cdef class Update:
             bounds.shape[0] != 2 or bounds.shape[1] != n_features
         ):
             raise ValueError("bounds must have shape (2, n_features)")
-        if n_features < 1 or n_intercepts < 0 or state.shape[0] != N_SCALARS + n_slots(kind) * n_params:
+        if n_features < 1 or n_intercepts < 0 or (
+            state.shape[0] != N_SCALARS + n_slots(kind) * n_params
+        ):
             raise ValueError("state must have 2 + n_slots * n_params values")
         self.bounds = bounds
         self.state = state
@@ -642,7 +651,8 @@ def descend(
 
     Notes
     -----
-    4 n_samples n_features n_outputs operations and one reading of `X` a step. Releases the GIL.
+    4 n_samples n_features n_outputs operations and one reading of `X` a step. Releases
+    the GIL.
     Splitting the steps over several calls gives the same bits.
 
     Examples
@@ -760,7 +770,8 @@ def descend_batches(
 
     Notes
     -----
-    4 n_rows n_features n_outputs operations. Releases the GIL. Rows out of order are copied, and
+    4 n_rows n_features n_outputs operations. Releases the GIL. Rows out of order are
+    copied, and
     asked for ahead of that. Splitting the batches over several calls gives the same
     bits.
 

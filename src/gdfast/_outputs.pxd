@@ -58,9 +58,8 @@ cdef inline void predict_tile(
     cdef vec scalar
     cdef vec[MAX_VECTORS] wide
     cdef vec[4 * MAX_VECTORS] part
-    for k in range(n_vectors):
-        for r in range(n_rows):
-            part[r * n_vectors + k] = load(coef + k * WIDTH)
+    for k in range(n_rows * n_vectors):
+        part[k] = load(coef + k % n_vectors * WIDTH)
     for j in range(data.n_features):
         coef += n_vectors * WIDTH
         for k in range(n_vectors):
@@ -157,12 +156,12 @@ cdef inline void slope_outputs(
     int kind, double param, const Data* data, const Work* work
 ) noexcept nogil:
     # Slopes of the rows of the block, output after output.
-    cdef Py_ssize_t k
+    cdef Py_ssize_t _k
     cdef Work one = work[0]
     if kind == MULTINOMIAL:
         softmax_rows(data, work)
         return
-    for k in range(data.n_outputs):
+    for _k in range(data.n_outputs):
         slope_rows(kind, param, <const double*> one.y_memory, &one)
         one.z += work.lanes
         one.slope += work.lanes

@@ -170,9 +170,12 @@ def split(params: Doubles, d: int, n_outputs: int) -> tuple[Doubles, Doubles]:
 
 def targets(y: Floats, n: int, n_outputs: int) -> Doubles:
     """Return a column for each output; of a class, whether it is the row's."""
+    matrix: Doubles
     if len(y) < n * n_outputs:
-        return (y[:, None] == np.arange(n_outputs)).astype(np.float64)
-    return y.astype(np.float64).reshape(n, n_outputs)
+        matrix = (y[:, None] == np.arange(n_outputs)).astype(np.float64)
+    else:
+        matrix = y.astype(np.float64).reshape(n, n_outputs)
+    return matrix
 
 
 def add_gradient_csr(
@@ -275,7 +278,11 @@ class Update:
         if bounds is not None and bounds.shape != (2, n_features):
             raise ValueError("bounds must have shape (2, n_features)")
         self.rule, n_slots = RULES[kind]
-        if n_features < 1 or n_intercepts < 0 or state.shape != (2 + n_slots * n_params,):
+        if (
+            n_features < 1
+            or n_intercepts < 0
+            or state.shape != (2 + n_slots * n_params,)
+        ):
             raise ValueError("state must have 2 + n_slots * n_params values")
         self.constants, self.l1, self.l2 = constants.tolist(), l1, l2
         self.n_features, self.n_params = n_features, n_params
@@ -661,7 +668,9 @@ def check_rows(
     if n_outputs < 1:
         raise ValueError("n_outputs must be at least 1")
     if len(y) not in (n, n * n_outputs):
-        raise ValueError("y must have one value for each row of X, or each output of it")
+        raise ValueError(
+            "y must have one value for each row of X, or for each of its outputs"
+        )
     if sample_weight is not None and len(sample_weight) != n:
         raise ValueError("sample_weight must have one value for each row of X")
 

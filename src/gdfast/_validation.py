@@ -77,9 +77,7 @@ def check_X(X: Any, name: str = "X") -> tuple[Matrix, tuple[str, ...] | None]:
     return array, names
 
 
-def check_y(
-    y: object, n_samples: int, name: str = "y", *, max_dims: int = 1
-) -> Floats:
+def check_y(y: object, n_samples: int, name: str = "y", *, max_dims: int = 1) -> Floats:
     """Return the targets as `n_samples` values, or rows of some, in floating point.
 
     Parameters
@@ -256,10 +254,34 @@ def check_coef(
         shape = (outputs, n_features)
         meaning = "a row for each output with one value for each column of X"
     if array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, {meaning}, got {array.shape}")
+        raise ValueError(
+            f"{name} must have shape {shape}, {meaning}, got {array.shape}"
+        )
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {array}")
     return array
+
+
+def count_outputs(coef: object) -> int | None:
+    """Return the number of outputs of a model.
+
+    Parameters
+    ----------
+    coef : array-like
+        Its coefficients.
+
+    Returns
+    -------
+    int or None
+        The number of rows; None where there are none but values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they cannot be turned into an array.
+    """
+    array = _array(coef, "coef")
+    return len(array) if array.ndim == 2 else None
 
 
 def check_intercept(
@@ -400,6 +422,32 @@ def check_bool(value: object, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
+
+
+def check_random_state(random_state: object) -> np.random.Generator:
+    """Return a generator of random numbers.
+
+    Parameters
+    ----------
+    random_state : int, Generator or None
+        A seed, not negative; a generator, which is returned; or None for another seed
+        every time.
+
+    Returns
+    -------
+    Generator
+        The generator.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else.
+    """
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if random_state is not None:
+        random_state = check_int(random_state, "random_state", low=0)
+    return np.random.default_rng(random_state)
 
 
 def raise_nonfinite(**arrays: Matrix) -> None:

@@ -195,12 +195,11 @@ class Batches:
     ) -> None:
         """Make a step on each of some batches."""
         loss, examples = self.summation.loss, self.summation.examples
-        *arrays, n_outputs = examples.rows(rows) if order is None else examples
         n_batches = -(-(rows.stop - rows.start) // self._size)
         self.n_steps += kernel.descend_batches(
             loss.kind,
             loss.param,
-            *arrays,
+            *(examples.rows(rows) if order is None else examples)[:-1],
             None if order is None else order[rows],
             self._size,
             params,
@@ -209,7 +208,7 @@ class Batches:
             self._path_sum,
             max(0, self._average - 1 - self.n_steps),
             self.updater.step,
-            n_outputs,
+            examples.n_outputs,
         )
 
     def _step_on_parts(
@@ -221,9 +220,13 @@ class Batches:
         loss_sum = weight_sum = 0.0
         for start in range(rows.start, rows.stop, self._rows):
             part = slice(start, min(start + self._rows, rows.stop))
-            *arrays, n_outputs = examples.rows(part if order is None else order[part])
             added = kernel.add_gradient(
-                loss.kind, loss.param, *arrays, point, gradient, n_outputs
+                loss.kind,
+                loss.param,
+                *examples.rows(part if order is None else order[part])[:-1],
+                point,
+                gradient,
+                examples.n_outputs,
             )
             loss_sum += added[0]
             weight_sum += added[1]
@@ -285,7 +288,7 @@ def drawn(generator: np.random.Generator, n_rows: int) -> NDArray[np.int64]:
 def check_batches(
     batch_size: object,
     shuffle: object,
-    random_state: object,
+    generator: np.random.Generator,
     average: object,
     examples: Examples,
     settings: Settings,
@@ -298,7 +301,7 @@ def check_batches(
         Rows of a batch.
     shuffle : bool
         Whether their order is drawn.
-    random_state : int, Generator or None
+    generator : Generator
         What it is drawn from.
     average : bool or int
         Whether, or from which update on, parameters are averaged.
@@ -319,10 +322,6 @@ def check_batches(
     """
     n_samples = len(examples.X)
     shuffle = check_bool(shuffle, "shuffle")
-    if not isinstance(random_state, np.random.Generator):
-        if random_state is not None:
-            random_state = check_int(random_state, "random_state", low=0)
-        random_state = np.random.default_rng(random_state)
     if isinstance(average, (bool, np.bool_)):
         first = int(average)
     else:
@@ -337,7 +336,7 @@ def check_batches(
             f"batch_size must be at most {n_samples}, the number of rows, got {size}"
         )
     _check_run(examples, settings)
-    return Batching(size, random_state if shuffle else None, first)
+    return Batching(size, generator if shuffle else None, first)
 
 
 def _check_run(examples: Examples, settings: Settings) -> None:

@@ -26,12 +26,15 @@ class Iteration(NamedTuple):
         n_features).
     intercept : float
         Constant term; of several outputs an ndarray of shape (n_outputs,).
+    validation_loss : float or None
+        Mean loss of the rows held out, with `early_stopping`.
     """
 
     iteration: int
     loss: float
     coef: Doubles
     intercept: float | Doubles
+    validation_loss: float | None = None
 
 
 def row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallback:
@@ -50,10 +53,13 @@ def row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallb
         For `gdfast.descent.descend`.
     """
 
-    def on_row(iteration: int, loss: float, params: Doubles) -> bool:
+    def on_row(
+        iteration: int, loss: float, params: Doubles, held_out: float | None
+    ) -> bool:
         coef, intercept = units.model(params)
+        row = Iteration(iteration, loss, coef, plain(intercept), held_out)
         try:
-            result = callback(Iteration(iteration, loss, coef, plain(intercept)))
+            result = callback(row)
             return isinstance(result, (bool, np.bool_)) and bool(result)
         except StopIteration:
             return True

@@ -174,6 +174,11 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
             metavar="NUMBER",
             help=f"stop when {quantity}; 0 for never",
         )
+    add(
+        "--early-stopping",
+        action="store_true",
+        help="hold a tenth of the rows out, and stop when their loss no longer falls",
+    )
     add("--no-intercept", action="store_true", help="fit no constant term")
     add(
         "--standardize",
@@ -299,6 +304,8 @@ def _train(arguments: argparse.Namespace, loss: Loss, X: Table, y: NDArray[Any])
         gtol=arguments.gtol,
         xtol=arguments.xtol,
         ftol=arguments.ftol,
+        early_stopping=arguments.early_stopping,
+        random_state=0,
         fit_intercept=not arguments.no_intercept,
         standardize=found if arguments.standardize is None else arguments.standardize,
         history="full" if arguments.history else "loss",

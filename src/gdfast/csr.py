@@ -56,8 +56,14 @@ class CSR:
         """Return the number of rows."""
         return self.shape[0]
 
-    def __getitem__(self, rows: slice) -> CSR:
-        """Return some successive rows without a copy."""
+    def __getitem__(self, rows: slice | NDArray[np.intp]) -> CSR:
+        """Return some successive rows without a copy, or a copy of any."""
+        if not isinstance(rows, slice):
+            starts = self.indptr[:-1][rows].astype(np.int64)
+            counts = self.indptr[1:][rows] - starts
+            indptr = np.concatenate([[0], np.cumsum(counts)])
+            places = np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1])
+            return CSR(self.data[places], self.indices[places], indptr, self.shape[1])
         start, stop, _ = rows.indices(len(self))
         indptr = self.indptr[start : stop + 1]
         return CSR(self.data, self.indices, indptr, self.shape[1])
@@ -135,11 +141,7 @@ class CSR:
             All rows if there are no more.
         """
         step = max(1, (self.size + len(self)) // values)
-        starts = self.indptr[:-1][::step].astype(np.int64)
-        counts = self.indptr[1:][::step] - starts
-        indptr = np.concatenate([[0], np.cumsum(counts)])
-        places = np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1])
-        return CSR(self.data[places], self.indices[places], indptr, self.shape[1])
+        return self[np.arange(0, len(self), step)]
 
     def dot(self, coef: Doubles) -> Doubles:
         """Return the products of all rows with some coefficients.

@@ -13,6 +13,7 @@ from gdfast._typing import Doubles
 from gdfast.backtracking import Backtracking
 from gdfast.batches import Batches
 from gdfast.drivers import Moments, Passes
+from gdfast.holdout import HeldOut
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
 from gdfast.sums import CHUNK_VALUES
@@ -23,12 +24,33 @@ SLICE_SECONDS = 0.05
 FIRST_SLICE_VALUES = 4_000_000  # a few milliseconds where every step reads them
 MAX_SLICE_STEPS = 1 << 16  # bounds what is run in vain after a rule has held
 
-# Called before every update with its number, the mean loss and the parameters;
-# returns True to stop there.
-RowCallback = Callable[[int, float, Doubles], bool]
+# Called before every update with its number, the mean loss, the parameters and the mean
+# loss of rows held out, if any are; returns True to stop there.
+RowCallback = Callable[[int, float, Doubles, float | None], bool]
 
 
 Driver: TypeAlias = Passes | Moments | Backtracking | Batches
+
+
+class Best(NamedTuple):
+    """The model whose loss on rows held out is the lowest.
+
+    Parameters
+    ----------
+    iteration : int
+        The one that saw it, from 1.
+    loss : float
+        Its mean loss and penalty on the rows trained on.
+    held_out : float
+        That on the rows held out, without penalty.
+    params : ndarray of float64, shape (n_params,)
+        Its parameters.
+    """
+
+    iteration: int
+    loss: float
+    held_out: float
+    params: Doubles
 
 
 class Descent(NamedTuple):
@@ -48,6 +70,10 @@ class Descent(NamedTuple):
         Parameters before every update and at the end.
     gradient_max : float
         Largest component of the gradient at the end.
+    held_out : ndarray of float64, shape (n_iter + 1,), or None
+        Mean loss of rows held out, of the same rows.
+    best : Best or None
+        The model to keep by these losses; None for the last one.
     """
 
     params: Doubles
@@ -56,6 +82,8 @@ class Descent(NamedTuple):
     losses: Doubles
     path: Doubles | None
     gradient_max: float
+    held_out: Doubles | None = None
+    best: Best | None = None
 
     @property
     def stalled(self) -> bool:
@@ -111,13 +139,32 @@ class Rows:
         Mean losses and penalties, some rows each.
     path : list of ndarray
         Parameters of the same rows; empty if they are not kept.
+    held_out : list of ndarray
+        Mean losses of rows held out.
+    best : list of Best
+        The best model before the first of these rows, and after each lot of them.
+
+    Parameters
+    ----------
+    keep_path : bool
+        Whether the parameters are kept.
+    done : int
+        Iterations made before.
+    best : Best or None
+        The best model of these.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep_path: bool, done: int, best: Best | None) -> None:
+        self.keep_path = keep_path
+        self.done = done
         self.losses: list[Doubles] = []
         self.path: list[Doubles] = []
+        self.held_out: list[Doubles] = []
+        self.best: list[Best | None] = [best]
 
-    def add(self, trace: Doubles, positions: Doubles | None) -> None:
+    def add(
+        self, trace: Doubles, positions: Doubles | None, held_out: Doubles | None
+    ) -> None:
         """Keep some rows.
 
         Parameters
@@ -125,11 +172,26 @@ class Rows:
         trace : ndarray of float64, shape (n_rows, 3)
             What the driver noted.
         positions : ndarray of float64, shape (n_rows, n_params), or None
-            The parameters, if they are kept.
+            The parameters, if they are kept or rows are held out.
+        held_out : ndarray of float64, shape (n_rows,), or None
+            The losses of rows held out.
         """
+        n_rows = sum(map(len, self.losses))
         self.losses.append(trace[:, 0].copy())  # a view would keep all of the trace
-        if positions is not None:
+        if positions is None:
+            return
+        if self.keep_path:
             self.path.append(positions)
+        if held_out is None:
+            return
+        self.held_out.append(held_out)
+        best, losses = self.best[-1], np.where(np.isnan(held_out), math.inf, held_out)
+        row = int(losses.argmin()) if len(losses) else 0
+        if len(losses) and (best is None or losses[row] < best.held_out):
+            number = self.done + n_rows + row + 1
+            loss, other = float(trace[row, 0]), float(losses[row])
+            best = Best(number, loss, other, positions[row].copy())
+        self.best.append(best)
 
     def cut(self, n_rows: int) -> None:
         """Let all rows go but the first ones, which ended with a call of the driver.
@@ -153,6 +215,8 @@ def descend(
     done: int = 0,
     deadline: float = math.inf,
     keep_path: bool = False,
+    held_out: HeldOut | None = None,
+    best: Best | None = None,
     on_row: RowCallback | None = None,
     every: int = 1,
     on_interrupt: Callable[[], None] | None = None,
@@ -176,6 +240,10 @@ def descend(
         Time, as `time.perf_counter` gives it, from which no more steps are made.
     keep_path : bool
         Whether to keep the parameters of every row.
+    held_out : HeldOut or None
+        Rows by whose loss the best model is chosen.
+    best : Best or None
+        The best one of the updates that were made before.
     on_row : callable or None
         Called before the first update, after every so many, and at the end.
     every : int
@@ -192,12 +260,13 @@ def descend(
         The end and the way. The result does not depend on how the steps were grouped
         into calls.
     """
-    rows, stop, end = Rows(), None, False
+    rows, stop, end = Rows(keep_path, done, best), None, False
+    with_path = keep_path or held_out is not None
     place: Place | None = None
     try:
         params = params.copy()
         n_iter = 0
-        slices = Slices(driver.values_per_step, len(params), keep_path)
+        slices = Slices(driver.values_per_step, len(params), with_path)
         while stop is None and n_iter < max_iter:
             n_steps = min(slices.n_steps, max_iter - n_iter)
             if on_row:
@@ -209,22 +278,31 @@ def descend(
             point = driver.updater.look_ahead(params) if asks else params
             steps = range(done + n_iter, done + n_iter + n_steps)
             started = time.perf_counter()
-            trace, positions = driver.take_steps(params, steps, keep_path, end)
+            trace, path, others = _take(driver, params, steps, with_path, end, held_out)
             now = time.perf_counter()
             if n_iter + n_steps < max_iter:
                 slices.learn(n_steps, now - started, deadline - now)
-            stop = monitor.check(trace)
+            stop = monitor.check(trace, end, others)
             seen = stop is None or stop.n_steps  # else the end shows this row
-            if asks and seen and asks(done + n_iter + 1, float(trace[0, 0]), point):
-                stop = Stop(0, Reason.CALLBACK)
+            if asks and seen:
+                other = None if others is None else float(others[0])
+                if asks(done + n_iter + 1, float(trace[0, 0]), point, other):
+                    stop = Stop(0, Reason.CALLBACK)
+            lower = None
+            if stop is not None and stop.reason in (Reason.NO_CHANGE, Reason.HELD_OUT):
+                lower = driver.updater.lowered()
             if stop is not None and stop.n_steps < n_steps:
                 # Back to the start of the slice and forward to where the rule held.
                 params = place.restore(driver)
-                n_steps, end = stop.n_steps, True
+                n_steps, end = stop.n_steps, lower is None
                 steps = steps[:n_steps]
-                trace, positions = driver.take_steps(params, steps, keep_path, end)
-            rows.add(trace, positions)
+                trace, path, others = _take(
+                    driver, params, steps, with_path, end, held_out
+                )
+            rows.add(trace, path, others)
             n_iter += n_steps
+            if lower is not None:
+                driver.updater.schedule, stop = lower, None
             if progress is not None and n_steps:
                 progress(n_iter, float(trace[n_steps - 1, 0]))
             if stop is None and now >= deadline and n_iter < max_iter:
@@ -237,17 +315,18 @@ def descend(
         rows.cut(n_iter)
         stop, end = Stop(0, Reason.INTERRUPTED), False
     if not end:
-        trace, positions = driver.take_steps(params, range(0), keep_path, end=True)
-        rows.add(trace, positions)
+        trace, path, others = _take(driver, params, range(0), with_path, True, held_out)
+        rows.add(trace, path, others)
         if stop is None:
-            stop = monitor.check(trace)
+            stop = monitor.check(trace, True, others)
     loss = float(trace[-1, 0])
     may_diverge = n_iter and (stop is None or stop.reason.cut_short)
     if may_diverge and monitor.ended_above(loss):
         stop = Stop(0, Reason.DIVERGED)
     reason = Reason.MAX_ITER if stop is None else stop.reason
     if on_row and reason is not Reason.CALLBACK:
-        ended = on_row(done + n_iter + 1, loss, params)
+        other = None if others is None else float(others[-1])
+        ended = on_row(done + n_iter + 1, loss, params, other)
         if ended and reason is Reason.MAX_ITER:
             reason = Reason.CALLBACK
     return Descent(
@@ -257,7 +336,24 @@ def descend(
         np.concatenate(rows.losses),
         np.concatenate(rows.path) if keep_path else None,
         float(trace[-1, 1]),
+        np.concatenate(rows.held_out) if rows.held_out else None,
+        rows.best[-1],
     )
+
+
+def _take(
+    driver: Driver,
+    params: Doubles,
+    steps: range,
+    with_path: bool,
+    end: bool,
+    held_out: HeldOut | None,
+) -> tuple[Doubles, Doubles | None, Doubles | None]:
+    """Make some steps, and find the losses of rows held out where they led."""
+    trace, path = driver.take_steps(params, steps, with_path, end)
+    if held_out is None or path is None:
+        return trace, path, None
+    return trace, path, held_out.losses(path)
 
 
 class Slices:

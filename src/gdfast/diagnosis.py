@@ -50,6 +50,24 @@ def explain(
     str
         A few sentences.
     """
+    reason = _reason(descent, monitor, examples, schedule, fit)
+    if descent.best is None or descent.reason is Reason.HELD_OUT:
+        return reason
+    iteration, _, held_out, _ = descent.best
+    return (
+        f"{reason} The model is that of iteration {iteration:,}, whose loss on the "
+        f"rows held out is the lowest, {held_out:.6g}."
+    )
+
+
+def _reason(
+    descent: Descent,
+    monitor: Monitor,
+    examples: Examples,
+    schedule: Schedule | None,
+    fit: Fit,
+) -> str:
+    """Return the same of the run alone, whatever model of it is kept."""
     gtol, xtol, ftol = monitor.tolerances
     done = f"after {_count(descent.n_iter, 'iteration')}"
     gradient = f"the largest gradient component is {descent.gradient_max:.4g}"
@@ -70,6 +88,18 @@ def explain(
             return (
                 f"Converged {done}: the last one changed the loss by less than "
                 f"ftol={ftol:g} of it."
+            )
+        case Reason.HELD_OUT:
+            assert descent.best is not None
+            iteration, _, held_out, _ = descent.best
+            return (
+                f"Stopped early {done}: the loss on the rows held out was the lowest, "
+                f"{held_out:.6g}, in iteration {iteration:,}, whose model this is."
+            )
+        case Reason.NO_CHANGE:
+            return (
+                f"Converged {done}: the loss no longer falls, and the learning rate, "
+                f"{fit.learning_rate:.4g}, is the lowest."
             )
         case Reason.CALLBACK:
             return f"Stopped by the callback {done}; {gradient}."
@@ -115,7 +145,9 @@ def _unfinished(
     if max_stable is not None and rate >= max_stable:
         parts.append(_too_large(rate, at_step, max_stable, examples))
         return " ".join(parts)
-    unevenness = _unevenness(examples, len(descent.params) > examples.X.shape[1] * examples.n_outputs)
+    unevenness = _unevenness(
+        examples, len(descent.params) > examples.X.shape[1] * examples.n_outputs
+    )
     assert monitor.zero is not None
     error = descent.gradient_max * unevenness * unevenness
     if descent.stalled and error <= MINIMUM * monitor.zero[1]:

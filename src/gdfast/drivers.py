@@ -17,7 +17,7 @@ from gdfast.fit import State
 from gdfast.losses import Loss
 from gdfast.optimizers import Optimizer
 from gdfast.penalties import Penalty
-from gdfast.schedules import Schedule
+from gdfast.schedules import Adaptive, Schedule
 from gdfast.sums import (
     CHUNK_VALUES,
     Examples,
@@ -133,6 +133,17 @@ class Updater:
         assert self.schedule is not None
         return self.schedule.rates(steps.start, len(steps))
 
+    def lowered(self) -> Adaptive | None:
+        """Return the rates to go on with when the loss has stopped falling.
+
+        Returns
+        -------
+        Adaptive or None
+            None where there are none.
+        """
+        schedule = self.schedule
+        return schedule.lowered() if isinstance(schedule, Adaptive) else None
+
     def last_rate(self, n_iter: int) -> float:
         """Return the learning rate of the last step, or what was meant for the first.
 
@@ -219,14 +230,13 @@ class Passes:
             The parameters that every row was seen at.
         """
         loss, examples = self.summation.loss, self.summation.examples
-        *arrays, n_outputs = examples
         trace, path = outputs(params, len(steps), keep_path, end)
         rates, step = self.updater.rates(steps), self.updater.step
         # Sparse rows are rarely so few that Python takes longer than they do.
         if not isinstance(examples.X, CSR) and examples.X.size <= CHUNK_VALUES:
             kernel.descend(
-                *(loss.kind, loss.param, *arrays),
-                *(params, rates, trace, path, step, n_outputs),
+                *(loss.kind, loss.param, *examples[:-1]),
+                *(params, rates, trace, path, step, examples.n_outputs),
             )
             return trace, path
         for t in range(len(trace)):
@@ -465,7 +475,8 @@ def choose(
     -------
     Passes or Moments
         `Moments` if the loss is a square of one output, the moments are no burden on
-        memory, no square overflows and `saving` says that it is worth it; else `Passes`.
+        memory, no square overflows and `saving` says that it is worth it; else
+        `Passes`.
     """
     n_samples, n_features = summation.examples.X.shape
     if before is None:

@@ -42,6 +42,10 @@ class State(NamedTuple):
         How steps were made.
     carried : ndarray of float64 or None
         What that has to know besides.
+    watched : ndarray of float64 or None
+        What rules know that wait for a lower loss: the learning rate, the lowest loss
+        and the iterations since; with early stopping, iteration, loss, loss on the rows
+        held out, and parameters of the best model as well.
     """
 
     params: Doubles
@@ -49,6 +53,7 @@ class State(NamedTuple):
     memory: Doubles
     method: str
     carried: Doubles | None
+    watched: Doubles | None = None
 
 
 class Late(Generic[T]):
@@ -368,6 +373,7 @@ def load(path: str | os.PathLike[str]) -> Fit:
                 archive["state_memory"],
                 state["method"],
                 archive["state_carried"] if state["carries"] else None,
+                archive.get("state_watched"),
             )
         if "history" in archive:
             state["history"] = History(archive["history"], state["feature_names"])

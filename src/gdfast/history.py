@@ -27,8 +27,10 @@ class History:
     array : ndarray, shape (n_iter + 1,)
         Structured: ``iteration`` (int64), then, in a full history, ``coef`` (float64,
         shape (n_features,)) and ``intercept`` (float64) if one is fitted, then
-        ``loss`` (float64, the mean loss). Of several outputs ``coef`` has shape
-        (n_outputs, n_features) and ``intercept`` shape (n_outputs,).
+        ``loss`` (float64, the mean loss) and, with early stopping, ``validation_loss``
+        (float64, that of the rows held out). Of several outputs
+        ``coef`` has shape (n_outputs, n_features) and ``intercept`` shape
+        (n_outputs,).
     feature_names : tuple of str or None
         Titles of the coefficients.
 
@@ -69,6 +71,7 @@ class History:
         intercept: Doubles | None = None,
         feature_names: tuple[str, ...] | None = None,
         done: int = 0,
+        validation_loss: Doubles | None = None,
     ) -> History:
         """Make a history of columns.
 
@@ -84,6 +87,8 @@ class History:
             Titles of the coefficients.
         done : int
             Iterations made before.
+        validation_loss : ndarray of float64, shape (n_rows,), or None
+            Mean losses of rows held out.
 
         Returns
         -------
@@ -96,9 +101,13 @@ class History:
         if intercept is not None:
             fields.append(("intercept", np.float64, intercept.shape[1:]))
         fields.append(("loss", np.float64))
+        if validation_loss is not None:
+            fields.append(("validation_loss", np.float64))
         array = np.empty(len(loss), dtype=fields)
         array["iteration"] = np.arange(done + 1, done + len(loss) + 1)
         array["loss"] = loss
+        if validation_loss is not None:
+            array["validation_loss"] = validation_loss
         if coef is not None:
             array["coef"] = coef
         if intercept is not None:
@@ -121,10 +130,11 @@ class History:
             titles += _of_outputs(weights, outputs)
         if "intercept" in fields:
             titles += _of_outputs(["bias"], list(self.array["intercept"].shape[1:]))
-        return (*titles, "loss")
+        titles += [name for name in fields if name.endswith("loss")]
+        return tuple(titles)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return a column: "iteration", "coef", "intercept" or "loss"."""
+        """Return a column by its name, that of a field of `array`."""
         fields = self.array.dtype.names or ()
         if name not in fields:
             hint = "" if "coef" in fields else '; train(history="full")'

@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
+
+from gdfast._typing import Doubles
 from gdfast._validation import raise_nonfinite
 from gdfast.descent import Descent
 from gdfast.diagnosis import explain
@@ -77,20 +80,23 @@ def make_fit(
     Fit
         The model and how it was found.
     """
-    driver, start, monitor, units, examples, penalty, _ = run
+    driver, start, monitor, units, examples, _, penalty, *_ = run
     updater, n_iter = driver.updater, start.done + descent.n_iter
     n_values = max(examples.X.size, len(examples.X))  # sparse rows may hold none
     small = n_values + descent.n_iter * len(start.params) <= KEPT_VALUES
     judged = _copy(examples) if small else examples
     history = partial(_history, descent, units, feature_names, start.done)
-    coef, intercept = units.model(descent.params)
+    best = descent.best
+    coef, intercept = units.model(descent.params if best is None else best.params)
     fit = Fit(
         coef=coef,
         intercept=plain(intercept),
-        loss=float(descent.losses[-1]),
+        loss=float(descent.losses[-1] if best is None else best.loss),
         n_iter=n_iter,
         converged=descent.reason.converged,
-        stop_reason=partial(explain, descent, monitor, judged, updater.schedule),
+        stop_reason=partial(
+            explain, descent, monitor, judged, settings.schedule or updater.schedule
+        ),
         learning_rate=driver.last_rate(n_iter),
         max_stable_learning_rate=_stable_rate(run, descent, settings, judged),
         history=history if settings.history else None,
@@ -106,6 +112,7 @@ def make_fit(
             updater.state,
             driver.method,
             driver.carried,
+            _watched(run, descent),
         ),
     )
     if not small:
@@ -144,6 +151,17 @@ def _stable_rate(
     return None
 
 
+def _watched(run: Prepared, descent: Descent) -> Doubles | None:
+    """Return what rules that wait for a lower loss know at the end of a run."""
+    patience, best = run.monitor.patience, descent.best
+    if patience is None:
+        return None
+    known = [run.driver.last_rate(0), patience.lowest, patience.waited]
+    if best is None:
+        return np.array(known)
+    return np.array([*known, best.iteration, best.loss, best.held_out, *best.params])
+
+
 def _copy(examples: Examples) -> Examples:
     """Return examples that nobody else can change."""
     weight = examples.sample_weight
@@ -163,7 +181,9 @@ def _history(
 ) -> History:
     """Return the rows of a run in the caller's units."""
     if descent.path is None:
-        return History.from_rows(descent.losses, done=done)
+        return History.from_rows(
+            descent.losses, done=done, validation_loss=descent.held_out
+        )
     coef, intercept = units.model(descent.path)
     return History.from_rows(
         descent.losses,
@@ -171,4 +191,5 @@ def _history(
         intercept if units.fit_intercept else None,
         feature_names,
         done,
+        descent.held_out,
     )

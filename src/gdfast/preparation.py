@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,18 +12,21 @@ from gdfast._validation import check_coef, check_intercept, raise_nonfinite
 from gdfast.backtracking import Backtracking
 from gdfast.batches import Batches, Batching, largest_curvature
 from gdfast.curvature import needs_moments
-from gdfast.descent import Driver
+from gdfast.descent import Best, Driver
 from gdfast.drivers import Updater, choose
 from gdfast.fit import Fit, State
+from gdfast.holdout import HeldOut
 from gdfast.penalties import Penalty
 from gdfast.rates import curvature, safe_rate
 from gdfast.scaling import column_scales
-from gdfast.schedules import Constant
+from gdfast.schedules import Adaptive, Constant
 from gdfast.settings import Settings
-from gdfast.stopping import Monitor
+from gdfast.stopping import Monitor, Patience
 from gdfast.sums import Examples, Summation
 from gdfast.threads import Team
 from gdfast.units import Units
+
+KNOWN_LOSSES = 3  # numbers of `State.watched` about all losses, and of the best model
 
 
 class Start(NamedTuple):
@@ -58,8 +62,12 @@ class Prepared(NamedTuple):
         The caller's.
     examples : Examples
         The data, with the columns trained on.
+    held_out : HeldOut or None
+        The part of them that steps are not made by.
     penalty : Penalty
         What is added to the mean loss, with the bounds of these columns.
+    best : Best or None
+        The best model of iterations made before, by the loss of rows held out.
     curvature : float or None
         The largest one of the objective, if it had to be found.
     """
@@ -69,7 +77,9 @@ class Prepared(NamedTuple):
     monitor: Monitor
     units: Units
     examples: Examples
+    held_out: HeldOut | None
     penalty: Penalty
+    best: Best | None
     curvature: float | None
 
 
@@ -193,6 +203,12 @@ def resumed_start(fit: object, units: Units, settings: Settings) -> Start:
             'resume must be given with "backtracking" if it was trained so, and not '
             "otherwise"
         )
+    held_out = state.watched is not None and len(state.watched) > KNOWN_LOSSES
+    if held_out != (settings.early_stopping is not None):
+        raise ValueError(
+            "resume must be given with early_stopping if it was trained so, and not "
+            "otherwise"
+        )
     return Start(state.params.copy(), fit.n_iter, state)
 
 
@@ -200,6 +216,7 @@ def prepare(
     settings: Settings,
     batching: Batching | None,
     examples: Examples,
+    held_out: Examples | None,
     units: Units,
     start: Start,
     team: Team,
@@ -214,6 +231,8 @@ def prepare(
         How rows make batches; None for all of them in every step.
     examples : Examples
         The data, with the columns trained on.
+    held_out : Examples or None
+        Rows that are held out.
     units : Units
         The caller's.
     start : Start
@@ -261,14 +280,46 @@ def prepare(
         if to_find:
             bent = curvature(summation, penalty, n_params, driver)
             updater.schedule = Constant(safe_rate(bent, examples))
+    monitor = _monitor(settings, driver, params, held_out is not None)
+    best, others = None, None
+    if monitor.patience and before is not None and before.watched is not None:
+        best = _recall(before.watched, monitor.patience, updater)
+    if held_out is not None:
+        others = HeldOut(loss, held_out._replace(columns=examples.columns), team)
+    return Prepared(
+        driver, start, monitor, units, examples, others, penalty, best, bent
+    )
+
+
+def _monitor(
+    settings: Settings, driver: Driver, params: Doubles, holds_out: bool
+) -> Monitor:
+    """Return what watches the run, with the losses that others are measured by."""
     zero = None
     if np.count_nonzero(params):  # which takes less time than params.any()
         zero = _seen(driver, np.zeros_like(params))
-    falls = settings.optimizer.name == "gd" and loss.smooth and batching is None
-    monitor = Monitor(settings.tolerances, zero, falls, epochs=batching is not None)
-    if batching is not None:  # the first epoch does not show it
+    epochs = isinstance(driver, Batches)
+    adapts = isinstance(settings.schedule, Adaptive)
+    falls = settings.optimizer.name == "gd" and settings.loss.smooth
+    patience = Patience(settings.n_iter_no_change) if adapts or holds_out else None
+    monitor = Monitor(
+        settings.tolerances, zero, falls and not (epochs or adapts), epochs, patience
+    )
+    if epochs:  # the first one does not show it
         monitor.first = _seen(driver, params.copy())
-    return Prepared(driver, start, monitor, units, examples, penalty, bent)
+    return monitor
+
+
+def _recall(watched: Doubles, patience: Patience, updater: Updater) -> Best | None:
+    """Make rules that wait for a lower loss know what they knew at the end of a run."""
+    rate, patience.lowest, waited, *best = watched[: 2 * KNOWN_LOSSES].tolist()
+    patience.waited = int(waited)
+    if isinstance(updater.schedule, Adaptive):
+        updater.schedule = replace(updater.schedule, eta0=rate)
+    if not best:
+        return None
+    iteration, loss, held_out = best
+    return Best(int(iteration), loss, held_out, watched[2 * KNOWN_LOSSES :].copy())
 
 
 def _seen(driver: Driver, params: Doubles) -> Doubles:

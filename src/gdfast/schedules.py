@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -256,11 +256,53 @@ class WarmUp(Schedule):
         """Check the parameters."""
         object.__setattr__(self, "schedule", check_schedule(self.schedule, "schedule"))
         check_int(self.n_steps, "n_steps", low=1)
+        if isinstance(self.schedule, Adaptive):
+            raise ValueError("schedule must not be adaptive, which knows no steps")
 
     def __call__(self, t: Any) -> Any:
         """Return the learning rate of step t."""
         assert callable(self.schedule)
         return self.schedule(t) * np.minimum(t / self.n_steps, 1.0)
+
+
+@dataclass(frozen=True)
+class Adaptive(Schedule):
+    """A rate that is divided by 5 whenever the loss stops falling.
+
+    scikit-learn's "adaptive". The loss has stopped falling when `n_iter_no_change`
+    iterations of `train` in a row, which are epochs with `batch_size`, have not seen
+    one below the lowest so far; with `early_stopping` it is that of the rows held out.
+    The run ends when that happens at a rate of `lowest` or less.
+
+    Parameters
+    ----------
+    eta0 : float
+        The first rate, above 0.
+    lowest : float
+        The rate that is not divided any more, above 0.
+
+    Examples
+    --------
+    >>> rate = Adaptive(0.1)
+    >>> rate(1), rate.lowered()
+    (0.1, Adaptive(eta0=0.02, lowest=1e-06))
+    """
+
+    eta0: float
+    lowest: float = 1e-6
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        check_number(self.eta0, "eta0", low=0, open_low=True)
+        check_number(self.lowest, "lowest", low=0, open_low=True)
+
+    def __call__(self, t: Any) -> Any:
+        """Return the learning rate of step t, as far as is known."""
+        return self.eta0 + 0.0 * t
+
+    def lowered(self) -> Adaptive | None:
+        """Return what follows when the loss has stopped falling; None for no more."""
+        return replace(self, eta0=self.eta0 / 5) if self.eta0 > self.lowest else None
 
 
 @dataclass(frozen=True)
@@ -294,6 +336,7 @@ SCHEDULES: tuple[type[Schedule], ...] = (
     Exponential,
     Cosine,
     WarmUp,
+    Adaptive,
 )
 
 

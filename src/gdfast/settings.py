@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gdfast._validation import check_number
+from gdfast._validation import check_bool, check_number
 from gdfast.losses import Loss
 from gdfast.optimizers import Optimizer
 from gdfast.penalties import Penalty
@@ -40,6 +40,10 @@ class Settings(NamedTuple):
         Time, as `time.perf_counter` gives it, from which no more are made.
     tolerances : Tolerances
         The stopping rules.
+    n_iter_no_change : int
+        Iterations without a lower loss, for rules that wait so long.
+    early_stopping : float or None
+        The part of the rows that is held out to stop by; None for none.
     fit_intercept : bool
         Whether there is an intercept.
     standardize : bool
@@ -66,6 +70,8 @@ class Settings(NamedTuple):
     max_iter: int
     deadline: float
     tolerances: Tolerances
+    n_iter_no_change: int
+    early_stopping: float | None
     fit_intercept: bool
     standardize: bool
     history: str | bool
@@ -178,6 +184,36 @@ def check_tolerances(gtol: object, xtol: object, ftol: object) -> Tolerances:
             for name, value in named.items()
         )
     )
+
+
+def check_early_stopping(
+    early_stopping: object, validation_fraction: object
+) -> float | None:
+    """Return the part of the rows to hold out.
+
+    Parameters
+    ----------
+    early_stopping : bool
+        The argument of `train`.
+    validation_fraction : float
+        That as well.
+
+    Returns
+    -------
+    float or None
+        None for none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not a truth value and a number between 0 and 1.
+    """
+    fraction = check_number(
+        validation_fraction, "validation_fraction", low=0, open_low=True
+    )
+    if fraction >= 1:
+        raise ValueError(f"validation_fraction must be less than 1, got {fraction:g}")
+    return fraction if check_bool(early_stopping, "early_stopping") else None
 
 
 def check_history(history: Any) -> str | bool:

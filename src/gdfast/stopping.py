@@ -40,12 +40,14 @@ class Reason(enum.Enum):
     MAX_SECONDS = "max_seconds"
     INTERRUPTED = "interrupted"
     CALLBACK = "callback"
+    HELD_OUT = "early_stopping"
+    NO_CHANGE = "n_iter_no_change"
     DIVERGED = "diverged"
 
     @property
     def converged(self) -> bool:
-        """Whether a tolerance was reached."""
-        return self in (Reason.GTOL, Reason.XTOL, Reason.FTOL)
+        """Whether a rule was reached that the run aimed at."""
+        return not self.cut_short and self not in (Reason.CALLBACK, Reason.DIVERGED)
 
     @property
     def cut_short(self) -> bool:
@@ -69,6 +71,50 @@ class Tolerances(NamedTuple):
     gtol: float = 0.0
     xtol: float = 0.0
     ftol: float = 0.0
+
+
+class Patience:
+    """Counts iterations since a loss was the lowest so far.
+
+    Parameters
+    ----------
+    n_iter_no_change : int
+        How many are too many.
+
+    Attributes
+    ----------
+    lowest : float
+        The lowest loss so far.
+    waited : int
+        Iterations since.
+    """
+
+    def __init__(self, n_iter_no_change: int) -> None:
+        self.n_iter_no_change = n_iter_no_change
+        self.lowest = math.inf
+        self.waited = 0
+
+    def ends(self, losses: Doubles) -> int | None:
+        """Return the first iteration that is one too many, and begin to count anew.
+
+        Parameters
+        ----------
+        losses : ndarray of float64, shape (n_iter,)
+            Of further iterations.
+
+        Returns
+        -------
+        int or None
+            Its place in `losses`; those after it are not counted.
+        """
+        for place, loss in enumerate(losses.tolist()):
+            self.waited += 1
+            if loss < self.lowest:
+                self.lowest, self.waited = loss, 0
+            if self.waited == self.n_iter_no_change:
+                self.waited = 0
+                return place
+        return None
 
 
 class Stop(NamedTuple):
@@ -104,6 +150,8 @@ class Monitor:
         Whether rows are epochs, whose losses were seen on the way and not before it;
         the last row of a trace without update has that of the end, which is another
         measure.
+    patience : Patience or None
+        Waits for the loss to fall, or that of rows held out; None for no such rule.
 
     Attributes
     ----------
@@ -119,16 +167,20 @@ class Monitor:
         zero: Doubles | None,
         falls: bool = True,
         epochs: bool = False,
+        patience: Patience | None = None,
     ) -> None:
         self.tolerances = tolerances
         self.zero = zero
         self.falls = falls
         self.epochs = epochs
+        self.patience = patience
         self.first: Doubles | None = None
         self.early: list[float] = []  # losses of the first steps
         self.recent = np.empty((0, 3))
 
-    def check(self, trace: Doubles) -> Stop | None:
+    def check(
+        self, trace: Doubles, end: bool = False, held_out: Doubles | None = None
+    ) -> Stop | None:
         """Find the first rule that holds in some further steps.
 
         Parameters
@@ -136,6 +188,10 @@ class Monitor:
         trace : ndarray of float64, shape (n_steps, 3)
             Of each step, mean loss and max |gradient| before its update and the
             largest change of a parameter by it; inf in a last row without update.
+        end : bool
+            Whether there is such a row.
+        held_out : ndarray of float64, shape (n_steps,), or None
+            Mean loss of rows held out, of each step.
 
         Returns
         -------
@@ -161,6 +217,13 @@ class Monitor:
         ]
         if n_finite < len(rows):
             events.append((2 * (n_finite - known) + self.epochs, Reason.DIVERGED))
+        if self.patience is not None:
+            losses, reason = trace[:, 0], Reason.NO_CHANGE
+            if held_out is not None:
+                losses, reason = held_out, Reason.HELD_OUT
+            place = self.patience.ends(losses[:-1] if end else losses)
+            if place is not None:
+                events.append((2 * place + 1, reason))
         if not events:
             self.recent = rows[-PACE_STEPS:].copy()  # a view would keep all of them
             return None

@@ -223,10 +223,9 @@ class Summation:
         def add(chunk: Examples) -> GradientSum:
             if isinstance(chunk.X, CSR):
                 return _add_sparse(self.loss, chunk, params)
-            *arrays, n_outputs = chunk
             gradient = np.zeros(len(params))
             sums = kernel.add_gradient(
-                kind, param, *arrays, params, gradient, n_outputs
+                kind, param, *chunk[:-1], params, gradient, chunk.n_outputs
             )
             return GradientSum(gradient, *sums)
 

@@ -70,8 +70,8 @@ def check_targets(
     _raise_misfit(loss, array)
     if outputs is not None:
         raise ValueError(
-            f"y must have shape (n_samples, {outputs}), as the model has {outputs} "
-            f"outputs, got shape {array.shape}"
+            f"y must have shape (n_samples, {outputs}) where coef has {outputs} rows, "
+            f"got shape {array.shape}"
         )
     return Targets(array)
 
@@ -80,8 +80,8 @@ def _check_columns(loss: Loss, y: Floats, outputs: int | None) -> None:
     """Raise for targets of several outputs that a loss is not for."""
     if outputs is not None and y.shape[1] != outputs:
         raise ValueError(
-            f"y must have shape (n_samples, {outputs}), as the model has {outputs} "
-            f"outputs, got shape {y.shape}"
+            f"y must have shape (n_samples, {outputs}) where coef has {outputs} rows, "
+            f"got shape {y.shape}"
         )
     if loss.domain is not Domain.CLASS:
         _raise_misfit(loss, y)
@@ -107,12 +107,12 @@ def _are_classes(y: Floats, outputs: int | None) -> bool:
         return False
     if not (y == np.floor(y)).all():
         return False
-    return outputs is not None or bool(_counts(y).all())
+    return outputs is not None or bool(_counts(y, 0).all())
 
 
-def _counts(y: Floats) -> NDArray[np.intp]:
-    """Return how often each class occurs."""
-    return np.bincount(y.astype(np.intp))
+def _counts(y: Floats, n_classes: int) -> NDArray[np.intp]:
+    """Return how often each of the first classes occurs, and any after them."""
+    return np.bincount(y.astype(np.intp), minlength=n_classes)
 
 
 def _n_classes(loss: Loss, y: Floats, outputs: int | None) -> int:
@@ -120,18 +120,14 @@ def _n_classes(loss: Loss, y: Floats, outputs: int | None) -> int:
     largest = int(y.max())
     if outputs is not None:
         if largest >= outputs:
-            raise ValueError(
-                f"y has the class {largest}, but the model has {outputs} outputs"
-            )
+            raise ValueError(f"y has the class {largest}, but coef has {outputs} rows")
         return outputs
-    missing = len(y)  # beyond as many classes as rows one is missing in any case
-    if largest < len(y):
-        counts = _counts(y)
-        missing = largest + 1 if counts.all() else int(counts.argmin())
-    if missing <= largest:
+    # Of more classes than rows, one of the first is missing.
+    counts = _counts(y[y < len(y)], min(largest + 1, len(y)))
+    if not counts.all():
         raise ValueError(
             f"y must have every class from 0 to the largest for the loss "
-            f"{loss.name!r}; it has {largest}, but not {min(missing, largest - 1)}"
+            f"{loss.name!r}; it has {largest}, but not {counts.argmin()}"
         )
     if largest == 0:
         raise ValueError(
@@ -147,7 +143,7 @@ def _raise_misfit(loss: Loss, y: Floats) -> None:
         return
     raise_nonfinite(y=y)
     value, hint = y[place], ""
-    if loss.has_labels and loss.domain is not Domain.CLASS and y.ndim == 1:
+    if loss.has_labels and y.ndim == 1 and value >= 2 and value == np.floor(value):
         hint = "; several classes are numbered from 0 on and all occur"
     raise ValueError(
         f"y must be {loss.domain.value} for the loss {loss.name!r}, got {value} at "

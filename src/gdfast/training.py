@@ -18,14 +18,17 @@ from gdfast._validation import (
     check_coef,
     check_int,
     check_intercept,
+    check_random_state,
     check_sample_weight,
     check_X,
+    count_outputs,
     raise_nonfinite,
 )
 from gdfast.batches import check_batches
 from gdfast.callbacks import Iteration, row_callback
 from gdfast.descent import descend
 from gdfast.fit import DivergenceError, Fit
+from gdfast.holdout import hold_out
 from gdfast.losses import Loss, check_loss
 from gdfast.optimizers import Optimizer, check_optimizer
 from gdfast.outcome import make_fit, raise_unstarted
@@ -36,6 +39,7 @@ from gdfast.settings import (
     Settings,
     check_callback,
     check_deadline,
+    check_early_stopping,
     check_history,
     check_interrupt,
     check_rate,
@@ -68,9 +72,12 @@ def train(
     gtol: float | None = None,
     xtol: float | None = None,
     ftol: float | None = None,
+    early_stopping: bool = False,
+    validation_fraction: float = 0.1,
+    n_iter_no_change: int = 5,
     fit_intercept: bool = True,
     coef_init: ArrayLike | None = None,
-    intercept_init: float | None = None,
+    intercept_init: ArrayLike | None = None,
     resume: Fit | None = None,
     sample_weight: ArrayLike | None = None,
     class_weight: Mapping[int, float] | str | None = None,
@@ -97,10 +104,15 @@ def train(
         maps with contiguous rows are read in place, and so are SciPy's CSR matrices;
         everything else is copied once, and other sparse matrices become CSR. Data
         frames give their column names to the fit.
-    y : array-like, shape (n_samples,)
+    y : array-like, shape (n_samples,) or (n_samples, n_outputs)
         Targets. They are quantities, but for some losses: from 0 to 1 for "log_loss", 0
         or more for "poisson", labels 0 or 1 for the hinge losses, "modified_huber" and
-        "perceptron".
+        "perceptron". Of several columns each is an output with coefficients of its own;
+        all come from one reading of `X`, and their losses add up.
+        Several classes are numbers from 0 to K - 1, all of which occur, for K outputs:
+        for "multinomial", and for K of at least 3 for "log_loss" and the losses of
+        labels, where output k has the target 1 in rows of the class k and 0 in others.
+        "multinomial" also takes a column of probabilities for each class.
     loss : str or `gdfast.losses.Loss`
         Loss of one example: a name from the table below, for its usual parameter, or
         an instance such as ``gdfast.losses.Huber(epsilon=1.35)``.
@@ -115,7 +127,8 @@ def train(
         Share of abs(coef) in "elasticnet", from 0 to 1.
     bounds : pair (low, high) or None
         Smallest and largest coefficients, numbers or one for each column, in the units
-        of `X`; -inf and inf where there is none. The intercept has none.
+        of `X`, or of several outputs one for each of their coefficients; -inf and inf
+        where there is none. The intercept has none.
     optimizer : str or Optimizer
         The update rule: "gd", "momentum", "nesterov", "accelerated", "adagrad",
         "adadelta", "rmsprop", "adam", "adamax", "nadam", or one made of a class of
@@ -138,7 +151,8 @@ def train(
     shuffle : bool
         Whether every epoch takes the rows in an order of its own; else as they lie.
     random_state : int, Generator or None
-        What the orders are drawn from: that of epoch k is the k-th
+        What the rows of `early_stopping` are drawn from, and after that the orders:
+        that of epoch k is the k-th
         ``np.random.default_rng(random_state).permutation(n_samples)`` of one generator.
         A Generator is used itself and goes on with the next epoch's; None is another
         number every time.
@@ -160,12 +174,22 @@ def train(
     ftol : float or None
         Stop when an update changes the loss by less than this fraction of it, or not
         at all.
+    early_stopping : bool
+        Whether to hold rows out and stop when their mean loss, without penalty, has not
+        been lower than ever before for `n_iter_no_change` iterations. The model is then
+        the best one by that loss, however the run ends.
+    validation_fraction : float
+        The part of the rows that is held out, between 0 and 1: the first ones of a
+        permutation drawn from `random_state`. The others are trained on.
+    n_iter_no_change : int
+        How long `early_stopping` waits, and `gdfast.schedules.Adaptive`, at least 1.
     fit_intercept : bool
         Whether to fit a constant term.
     coef_init : array-like, shape (n_features,), or None
-        Coefficients to start from; None for zeros.
-    intercept_init : float or None
-        Intercept to start from; None for 0.
+        Coefficients to start from, of several outputs of shape (n_outputs, n_features);
+        None for zeros.
+    intercept_init : float, array-like of shape (n_outputs,), or None
+        Intercept to start from, of several outputs one for all or for each; None for 0.
     resume : Fit or None
         A fit to go on with from where it ended, its update rule's memory included: with
         the same data and options it makes the steps, to the bit, that a longer run by
@@ -175,9 +199,9 @@ def train(
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero. A weight of 2 counts as the row twice.
     class_weight : dict of class to number, "balanced" or None
-        Factors of the weights of rows with y = 0 and with y = 1, for losses of labels
-        and targets that are 0 or 1; a class that a dict has not keeps its weights.
-        "balanced" gives both classes half of the sum of all weights.
+        Factors of the weights of the rows of a class, for losses of labels and targets
+        that are 0 or 1, or numbers of classes; a class that a dict has not keeps its
+        weights. "balanced" gives all classes the same part of the sum of all weights.
     standardize : bool
         Train on columns brought to mean 0 and standard deviation 1 (without intercept:
         to root mean square 1), as they are read and without a copy. Coefficients and
@@ -188,9 +212,9 @@ def train(
     callback : callable or None
         Called as ``callback(iteration)`` before the first update, after every
         `callback_every` ones and at the end with a named tuple (iteration, loss, coef,
-        intercept): the row of the history. The run ends there if it returns True or
-        raises `StopIteration`; the model of a rule that looks ahead is behind what it
-        was shown.
+        intercept, validation_loss): the row of the history. The run ends there if it
+        returns True or raises `StopIteration`; the model of a rule that looks ahead is
+        behind what it was shown.
     callback_every : int
         Updates from one call to the next, at least 1. They are made without a look back
         at Python, but for some 20 a second for the other rules.
@@ -254,12 +278,23 @@ def train(
     "modified_huber"              the same, linear below         0 or 1       yes
                                   s z = -1
     "perceptron"                  max(0, -s z)                   0 or 1       no
+    "multinomial"                 log(sum exp(z)) - sum y z      classes      yes
+                                  of all outputs
     ============================= ============================== ============ =========
 
     Names, parameters and slopes at kinks are those of scikit-learn, but for its
     "squared_error", which is "half_squared_error" here, and its labels -1 and 1.
 
-    An iteration costs 4 n_samples n_features operations and one reading of `X`; the
+    Of several outputs the objective is the mean over the rows of the sum of the losses
+    of the outputs, and the penalty of all coefficients: each output makes the steps
+    that it would make alone at the same rate, on passes. "multinomial" couples them:
+    ``y`` is 1 for the class of a row and 0 for the others, and the same added to all
+    outputs changes nothing but the penalty. ``coef`` has shape (n_outputs, n_features),
+    ``intercept`` (n_outputs,), and so in the history and for the callback; the largest
+    prediction of a row is that of its class.
+
+    An iteration costs 4 n_samples n_features operations, for each output, and one
+    reading of `X`; the
     first row of the history is seen before any update and the last after all, so a run
     reads `X` once more than it iterates. On the moments of the data (``fit.method``),
     which squared errors allow, it costs 2 n_features^2 operations and no reading. These
@@ -291,6 +326,9 @@ def train(
     the last row alone shows the mean. Two readings of `X` beside the epochs see the
     start and the end, a third finds "auto". A batch is summed by one thread. An
     order takes 8 bytes a row.
+
+    Rows that are held out are copied, and weigh 0 in `X`; their loss takes a reading of
+    the copy for every iteration.
 
     Sums are in float64 whatever the type of `X`. Besides what is returned and copies of
     data that cannot be read in place, a run needs a few MB (up to 30 with `standardize`
@@ -353,6 +391,8 @@ def train(
         max_iter=check_int(max_iter, "max_iter", low=1),
         deadline=deadline,
         tolerances=check_tolerances(gtol, xtol, ftol),
+        n_iter_no_change=check_int(n_iter_no_change, "n_iter_no_change", low=1),
+        early_stopping=check_early_stopping(early_stopping, validation_fraction),
         fit_intercept=check_bool(fit_intercept, "fit_intercept"),
         standardize=check_bool(standardize, "standardize"),
         history=check_history(history),
@@ -362,11 +402,20 @@ def train(
         n_threads=n_threads,
         verbose=check_bool(verbose, "verbose"),
     )
+    generator = check_random_state(random_state)
     batching = check_batches(
-        batch_size, shuffle, random_state, average, examples, settings
+        batch_size, shuffle, generator, average, examples, settings
     )
     if batching is not None and resume is not None:
         raise ValueError("resume goes on with steps on all rows: drop batch_size")
+    held_out = None
+    if resume is not None and random_state is None and early_stopping:
+        raise ValueError(
+            "random_state must be given with resume and early_stopping, the number of "
+            "the run before, so that the same rows are held out"
+        )
+    if settings.early_stopping is not None:
+        examples, held_out = hold_out(examples, settings.early_stopping, generator)
     bar = progress_bar(settings.max_iter) if settings.verbose else nullcontext()
     with Team(settings.n_threads) as team:
         if settings.standardize:
@@ -382,7 +431,7 @@ def train(
             start = given_start(units, coef_init, intercept_init)
         else:
             start = resumed_start(resume, units, settings)
-        run = prepare(settings, batching, examples, units, start, team)
+        run = prepare(settings, batching, examples, held_out, units, start, team)
         with bar as progress:
             descent = descend(
                 run.driver,
@@ -392,6 +441,8 @@ def train(
                 done=start.done,
                 deadline=settings.deadline,
                 keep_path=settings.history == "full",
+                held_out=run.held_out,
+                best=run.best,
                 on_interrupt=team.end if settings.on_interrupt == "return" else None,
                 every=settings.callback_every,
                 on_row=None if callback is None else row_callback(callback, units),
@@ -411,7 +462,7 @@ def loss(
     X: ArrayLike,
     y: ArrayLike,
     coef: ArrayLike,
-    intercept: float = 0.0,
+    intercept: ArrayLike = 0.0,
     *,
     loss: str | Loss = "squared_error",
     sample_weight: ArrayLike | None = None,
@@ -422,11 +473,11 @@ def loss(
     ----------
     X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
         Features; one dimension is one feature.
-    y : array-like, shape (n_samples,)
-        Targets.
+    y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        Targets; of several outputs also numbers of classes, see `train`.
     coef : array-like, shape (n_features,), or a number if there is one feature
-        Coefficients.
-    intercept : float
+        Coefficients; of several outputs of shape (n_outputs, n_features).
+    intercept : float or array-like, shape (n_outputs,)
         Constant term.
     loss : str or Loss
         The loss, see `train`.
@@ -436,7 +487,8 @@ def loss(
     Returns
     -------
     float
-        (sum of weight times loss) / (sum of weights). It is inf where that overflows.
+        (sum of weight times loss) / (sum of weights), the losses of several outputs
+        added up. It is inf where that overflows.
 
     Raises
     ------
@@ -446,7 +498,7 @@ def loss(
 
     Notes
     -----
-    4 n_samples n_features operations, one reading of `X`.
+    4 n_samples n_features operations for each output, one reading of `X`.
 
     Examples
     --------
@@ -463,22 +515,23 @@ def gradient(
     X: ArrayLike,
     y: ArrayLike,
     coef: ArrayLike,
-    intercept: float = 0.0,
+    intercept: ArrayLike = 0.0,
     *,
     loss: str | Loss = "squared_error",
     sample_weight: ArrayLike | None = None,
-) -> tuple[Doubles, float]:
+) -> tuple[Doubles, float | Doubles]:
     """Return the gradient of the mean loss of a linear model.
 
     Parameters
     ----------
     X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
         Features; one dimension is one feature.
-    y : array-like, shape (n_samples,)
-        Targets.
+    y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        Targets; of several outputs also numbers of classes, see `train`.
     coef : array-like, shape (n_features,), or a number if there is one feature
-        Where the gradient is taken: coefficients.
-    intercept : float
+        Where the gradient is taken: coefficients; of several outputs of shape
+        (n_outputs, n_features).
+    intercept : float or array-like, shape (n_outputs,)
         Where the gradient is taken: constant term.
     loss : str or Loss
         The loss, see `train`.
@@ -487,10 +540,10 @@ def gradient(
 
     Returns
     -------
-    coef_gradient : ndarray of float64, shape (n_features,)
+    coef_gradient : ndarray of float64, shape of `coef`
         Derivatives by the coefficients; a number if `coef` is one.
-    intercept_gradient : float
-        Derivative by the intercept.
+    intercept_gradient : float or ndarray of float64, shape (n_outputs,)
+        Derivative by the intercept, or by those of several outputs.
 
     Raises
     ------
@@ -499,7 +552,7 @@ def gradient(
 
     Notes
     -----
-    4 n_samples n_features operations, one reading of `X`.
+    4 n_samples n_features operations for each output, one reading of `X`.
 
     Examples
     --------
@@ -511,10 +564,11 @@ def gradient(
     """
     totals = _totals(X, y, coef, intercept, loss, sample_weight)
     mean = totals.gradient / totals.weight_sum
-    if np.ndim(coef) < 2:
+    outputs = count_outputs(coef)
+    if outputs is None:
         return mean[:-1].reshape(np.shape(coef))[()], float(mean[-1])
-    table = mean.reshape(-1, len(np.asarray(coef)))
-    return table[:-1].T.copy(), table[-1].copy()
+    *of_coef, of_intercept = mean.reshape(-1, outputs)
+    return np.stack(of_coef, axis=1), of_intercept
 
 
 def _examples(
@@ -542,7 +596,7 @@ def _totals(
 ) -> GradientSum:
     """Return the sums at a given model."""
     chosen = check_loss(loss)
-    outputs = np.shape(coef)[0] if np.ndim(coef) == 2 else None
+    outputs = count_outputs(coef)
     examples, outputs, _ = _examples(chosen, X, y, sample_weight, outputs)
     n_features = examples.X.shape[1]
     params = Units(None, n_features, fit_intercept=True, outputs=outputs).params(
