@@ -917,6 +917,8 @@ def shuffled(Py_ssize_t[::1] order, unsigned int seed):
             shuffle(&order[0], order.shape[0], seed)
 
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class Stochastic:
     """scikit-learn's stochastic gradient descent on one output, a step on every row.
 
