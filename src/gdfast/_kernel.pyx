@@ -1015,7 +1015,9 @@ cdef class Stochastic:
         self.sgd.t = self.sgd.scale = self.sgd.mean_scale = 1.0
         self.sgd.intercept = self.sgd.mean_intercept = self.sgd.mean_share = 0.0
         self.sgd.owed = self.sgd.objective = self.sgd.loss = 0.0
-        self.sgd.square = add_row(&coef[0], 0.0, &coef[0], n_features)
+        self.sgd.square = add_row(
+            &coef[0], 0.0, &coef[0], n_features, <const char*> &coef[0]
+        )
         self.sgd.size = size_of(&coef[0], n_features)
 
     @property

@@ -1,7 +1,7 @@
 # scikit-learn's stochastic gradient descent: a step on every example by itself. The
 # coefficients are `scale` times w, so that shrinking all of them takes one product.
 
-from libc.math cimport fabs, fmax, fmin
+from libc.math cimport copysign, fabs
 
 from gdfast._blocks cimport LINE, load_any, x_value
 from gdfast._losses cimport (
@@ -10,8 +10,8 @@ from gdfast._losses cimport (
     SQUARED_HINGE, evaluate,
 )
 from gdfast._simd cimport (
-    LANES, PARTS, WIDTH, absolute, first, first_lanes, fold, load, prefetch, splat,
-    store, vec, where_less,
+    LANES, PARTS, WIDTH, absolute, first, first_lanes, fold, load, prefetch,
+    prefetch_far, splat, store, vec,
 )
 from gdfast._sparse cimport all_below, index_value, row_value
 
@@ -21,9 +21,8 @@ cdef enum:
     PASSIVE_AGGRESSIVE_1 = 1
     PASSIVE_AGGRESSIVE_2 = 2
 
-    AHEAD_BYTES = 4096   # of rows that are asked for before their turn,
-    AHEAD_ROW = 1024     # and of each, as the processor foresees the rest
-    MAX_AHEAD = 32       # rows
+    AHEAD_BYTES = 16384  # of rows that are asked for before their turn,
+    MAX_AHEAD = 64       # rows
 
 cdef struct Sgd:
     # One output: its settings, its state, and sums over the steps made.
@@ -118,9 +117,9 @@ cdef inline double updating(
     # The factor of x in the update; `square` is the sum of x^2.
     cdef double step
     if sgd.rule == BY_RATE:
-        return -rate * fmax(-1e12, fmin(slope, 1e12))
+        return -rate * max(-1e12, min(slope, 1e12))
     if sgd.rule == PASSIVE_AGGRESSIVE_1:
-        step = fmin(sgd.aggressiveness, loss / square)
+        step = min(sgd.aggressiveness, loss / square)
     else:
         step = loss / (square + 0.5 / sgd.aggressiveness)
     if sgd.is_hinge:
@@ -148,7 +147,7 @@ cdef inline double begin_step(
         return 0.0
     step = weight * updating(sgd, z, y, slope, loss, square, rate)
     if sgd.penalized and sgd.l2 != 0.0:
-        shrink(sgd, fmax(0.0, 1.0 - sgd.l2 * rate * sgd.alpha))
+        shrink(sgd, max(0.0, 1.0 - sgd.l2 * rate * sgd.alpha))
     sgd.intercept += step * sgd.intercept_rate
     return step
 
@@ -168,14 +167,12 @@ cdef inline double end_step(Sgd* sgd, double rate) noexcept nogil:
 
 
 cdef inline double truncated(
-    double w, double scale, double owed, double* paid
+    double w, double scale, double inverse, double owed, double* paid
 ) noexcept nogil:
-    # A coefficient brought nearer to zero by what is owed and not paid yet.
-    cdef double value = w
-    if w > 0.0:
-        value = fmax(0.0, w - (owed + paid[0]) / scale)
-    elif w < 0.0:
-        value = fmin(0.0, w + (owed - paid[0]) / scale)
+    # A coefficient brought nearer to zero by what is owed and not paid yet, without a
+    # branch that nobody foresees; `inverse` is 1 / scale.
+    cdef double sign = copysign(1.0, w)
+    cdef double value = sign * max(0.0, fabs(w) - (owed + sign * paid[0]) * inverse)
     paid[0] += scale * (value - w)
     return value
 
@@ -188,18 +185,22 @@ cdef inline vec load_first(const x_value* x, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline double dot(
-    const x_value* x, const double* w, Py_ssize_t n
+    const x_value* x, const double* w, Py_ssize_t n, const char* ahead
 ) noexcept nogil:
-    # x . w in twice as many lanes as a fold takes.
+    # x . w in twice as many lanes as a fold takes. What lies ahead is a row to come, of
+    # which half the lines are asked for, and the other half when w has moved.
     cdef Py_ssize_t j = 0
     cdef int k
     cdef vec[2 * PARTS] part
     for k in range(2 * PARTS):
         part[k] = splat(0.0)
     while j + 2 * LANES <= n:
+        prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value) // 2)
         for k in range(2 * PARTS):
             part[k] += load_any(x + j) * load(w + j)
             j += WIDTH
+    prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value) // 2)
+    prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)  # on a further line
     while j + LANES <= n:
         for k in range(PARTS):
             part[k] += load_any(x + j) * load(w + j)
@@ -223,16 +224,17 @@ cdef inline double square_of(const x_value* x, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline double add_row(
-    const x_value* x, double factor, double* w, Py_ssize_t n
+    const x_value* x, double factor, double* w, Py_ssize_t n, const char* ahead
 ) noexcept nogil:
     # w += factor x; returns the sum of w^2 after that.
-    cdef Py_ssize_t j = 0
+    cdef Py_ssize_t j = 0, half = n * <Py_ssize_t> sizeof(x_value) // 2
     cdef int k
     cdef vec scalar = splat(factor), value
     cdef vec[PARTS] square
     for k in range(PARTS):
         square[k] = splat(0.0)
     while j + LANES <= n:
+        prefetch_far(ahead + half + j * <Py_ssize_t> sizeof(x_value) // 2)
         for k in range(PARTS):
             value = load(w + j) + scalar * load_any(x + j)
             square[k] += value * value
@@ -262,36 +264,28 @@ cdef inline double size_of(const double* w, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline void step_on_row(
-    Sgd* sgd, const x_value* x, double y, double weight, double rate
+    Sgd* sgd, const x_value* x, double y, double weight, double rate, const char* ahead
 ) noexcept nogil:
     cdef Py_ssize_t n = sgd.n_features, j
     cdef bint moves
     cdef double square = 0.0 if sgd.rule == BY_RATE else square_of(x, n)
     cdef double step = begin_step(
-        sgd, dot(x, sgd.w, n), square, y, weight, rate, &moves
-    ), owed
+        sgd, dot(x, sgd.w, n, ahead), square, y, weight, rate, &moves
+    ), owed, moved, inverse
     if not moves:
         return
     if step != 0.0:
-        sgd.square = sgd.scale * sgd.scale * add_row(x, step / sgd.scale, sgd.w, n)
+        moved = add_row(x, step * (1.0 / sgd.scale), sgd.w, n, ahead)
+        sgd.square = sgd.scale * sgd.scale * moved
         if sgd.l1 != 0.0:
             sgd.size = sgd.scale * size_of(sgd.w, n)
         if sgd.t >= sgd.average_from:
-            add_row(x, -sgd.mean_share * step / sgd.scale, sgd.mean, n)
+            add_row(x, -sgd.mean_share * step * (1.0 / sgd.scale), sgd.mean, n, ahead)
     owed = end_step(sgd, rate)
     if sgd.l1 != 0.0:
+        inverse = 1.0 / sgd.scale
         for j in range(n):
-            sgd.w[j] = truncated(sgd.w[j], sgd.scale, owed, &sgd.paid[j])
-
-
-cdef inline void foresee_row(const x_value* x, Py_ssize_t n) noexcept nogil:
-    # Ask for a row before its turn.
-    cdef Py_ssize_t byte = 0
-    cdef Py_ssize_t size = min(n * <Py_ssize_t> sizeof(x_value), AHEAD_ROW)
-    while byte < size:
-        prefetch(<const char*> x + byte)
-        byte += LINE
-    prefetch(<const char*> x + size - 1)  # which may be on a further line
+            sgd.w[j] = truncated(sgd.w[j], sgd.scale, inverse, owed, &sgd.paid[j])
 
 
 cdef inline void step_on_rows(
@@ -302,18 +296,19 @@ cdef inline void step_on_rows(
     # Steps on some rows in an order; `last` is the last row, with room behind it.
     cdef Py_ssize_t i, row, ahead, n = sgd.n_features
     cdef const x_value* x
-    ahead = max(2, min(MAX_AHEAD, AHEAD_BYTES // (n * <Py_ssize_t> sizeof(x_value))))
+    ahead = max(1, min(MAX_AHEAD, AHEAD_BYTES // (n * <Py_ssize_t> sizeof(x_value))))
     for i in range(n_steps):
         if i + 2 * ahead < n_steps:
             prefetch(y + order[i + 2 * ahead])
             if weight != NULL:
                 prefetch(weight + order[i + 2 * ahead])
-        if i + ahead < n_steps:
-            foresee_row(X + order[i + ahead] * step, n)
         row = order[i]
         x = last if row == n_rows - 1 else X + row * step
+        if i + 4 < n_steps:
+            prefetch(X + order[i + 4] * step + n // 2)
         step_on_row(
-            sgd, x, y[row], 1.0 if weight == NULL else weight[row], rates[i]
+            sgd, x, y[row], 1.0 if weight == NULL else weight[row], rates[i],
+            <const char*> (X + order[min(i + ahead, n_steps - 1)] * step),
         )
 
 
@@ -323,22 +318,25 @@ cdef inline double sparse_dot(
     const x_value* x, const index_value* index, Py_ssize_t n, const double* w,
     double* square,
 ) noexcept nogil:
-    # x . w in four sums, as one would wait for itself, and the sum of x^2.
+    # x . w in four sums, as one would wait for itself, and the sum of x^2 in two.
     cdef Py_ssize_t k = 0
-    cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0, total = 0.0
+    cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0, even = 0.0, odd = 0.0
     while k + 4 <= n:
         a += w[index[k]] * <double> x[k]
         b += w[index[k + 1]] * <double> x[k + 1]
         c += w[index[k + 2]] * <double> x[k + 2]
         d += w[index[k + 3]] * <double> x[k + 3]
+        even += <double> x[k] * <double> x[k] + <double> x[k + 2] * <double> x[k + 2]
+        odd += (
+            <double> x[k + 1] * <double> x[k + 1]
+            + <double> x[k + 3] * <double> x[k + 3]
+        )
         k += 4
     while k < n:
         a += w[index[k]] * <double> x[k]
+        even += <double> x[k] * <double> x[k]
         k += 1
-    if square != NULL:
-        for k in range(n):
-            total += <double> x[k] * <double> x[k]
-        square[0] = total
+    square[0] = even + odd
     return (a + b) + (c + d)
 
 
@@ -351,57 +349,58 @@ cdef inline void sparse_add(
         w[index[k]] += factor * <double> x[k]
 
 
-cdef inline void count(
-    Sgd* sgd, const index_value* index, Py_ssize_t n, double sign
+cdef inline void sparse_truncate(
+    Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n, double factor,
+    double owed,
 ) noexcept nogil:
-    # Add the squares and sizes of a row's coefficients to their sums, or take them off.
-    cdef Py_ssize_t k
-    cdef double value, squares = 0.0, sizes = 0.0
+    # w += factor x, and what is owed off that; keeps the sums of sizes and squares.
+    cdef Py_ssize_t k, j
+    cdef double before, after, sizes = 0.0, squares = 0.0, inverse = 1.0 / sgd.scale
     for k in range(n):
-        value = sgd.w[index[k]]
-        squares += value * value
-        sizes += fabs(value)
-    sgd.square += sign * sgd.scale * sgd.scale * squares
-    sgd.size += sign * sgd.scale * sizes
+        j = index[k]
+        before = sgd.w[j]
+        after = truncated(
+            before + factor * <double> x[k], sgd.scale, inverse, owed, &sgd.paid[j]
+        )
+        sgd.w[j] = after
+        sizes += fabs(after) - fabs(before)
+        squares += (after - before) * (after + before)
+    sgd.size += sgd.scale * sizes
+    sgd.square += sgd.scale * sgd.scale * squares
 
 
 cdef inline void step_on_sparse_row(
     Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n,
     double y, double weight, double rate,
 ) noexcept nogil:
-    cdef Py_ssize_t k, j
-    cdef bint moves, counts = sgd.sums_objective and sgd.penalized
-    cdef double square = 0.0, owed
-    cdef double product = sparse_dot(
-        x, index, n, sgd.w, NULL if sgd.rule == BY_RATE else &square
-    )
+    cdef bint moves
+    cdef double square, owed
+    cdef double product = sparse_dot(x, index, n, sgd.w, &square)
     cdef double step = begin_step(sgd, product, square, y, weight, rate, &moves)
+    cdef double factor = step * (1.0 / sgd.scale)
     if not moves:
         return
-    if counts and (step != 0.0 or sgd.l1 != 0.0):
-        count(sgd, index, n, -1.0)
-    if step != 0.0:
-        sparse_add(x, index, n, step / sgd.scale, sgd.w)
-        if sgd.t >= sgd.average_from:
-            sparse_add(x, index, n, -sgd.mean_share * step / sgd.scale, sgd.mean)
+    if sgd.t >= sgd.average_from:
+        sparse_add(x, index, n, -sgd.mean_share * factor, sgd.mean)
     owed = end_step(sgd, rate)
     if sgd.l1 != 0.0:
-        for k in range(n):
-            j = index[k]
-            sgd.w[j] = truncated(sgd.w[j], sgd.scale, owed, &sgd.paid[j])
-    if counts and (step != 0.0 or sgd.l1 != 0.0):
-        count(sgd, index, n, 1.0)
+        sparse_truncate(sgd, x, index, n, factor, owed)
+    elif step != 0.0:
+        sparse_add(x, index, n, factor, sgd.w)
+        sgd.square += step * (2.0 * sgd.scale * product + step * square)
 
 
 cdef inline void foresee_sparse_row(
     const x_value* x, const index_value* index, Py_ssize_t n
 ) noexcept nogil:
-    # Ask for a row before its turn.
+    # Have a row brought to the second-level cache.
     cdef Py_ssize_t k = 0
     while k < n:
-        prefetch(x + k)
-        prefetch(index + k)
+        prefetch_far(x + k)
+        prefetch_far(index + k)
         k += LINE // <Py_ssize_t> sizeof(x_value)
+    prefetch_far(x + n - 1)  # which may be on a further line
+    prefetch_far(index + n - 1)
 
 
 cdef inline bint step_on_sparse_rows(
@@ -411,20 +410,20 @@ cdef inline bint step_on_sparse_rows(
 ) noexcept nogil:
     # Steps on some rows in an order; False at an index out of range.
     cdef Py_ssize_t i, k, start, at, n = sgd.n_features
-    sgd.square = sgd.scale * sgd.scale * add_row(sgd.w, 0.0, sgd.w, n)
+    sgd.square = sgd.scale * sgd.scale * add_row(sgd.w, 0.0, sgd.w, n, <const char*> sgd.w)
     sgd.size = sgd.scale * size_of(sgd.w, n)
     for i in range(n_steps):
-        if i + 16 < n_steps:
-            at = order[i + 16]
-            prefetch(row + at)
-            prefetch(y + at)
-        if i + 8 < n_steps:
-            at = order[i + 8]
+        if i + 24 < n_steps:
+            at = order[i + 24]
+            prefetch_far(row + at)
+            prefetch_far(y + at)
+        if i + 12 < n_steps:
+            at = order[i + 12]
             foresee_sparse_row(x + row[at], index + row[at], row[at + 1] - row[at])
-        if i + 1 < n_steps:
+        if i + 1 < n_steps and sgd.l1 != 0.0:
             at = order[i + 1]
             for k in range(row[at], row[at + 1]):
-                prefetch(sgd.w + index[k])  # which may be no column, and no harm
+                prefetch(sgd.paid + index[k])  # which may be no column, and no harm
         at = order[i]
         start = row[at]
         if not all_below(index + start, row[at + 1] - start, n):

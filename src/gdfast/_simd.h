@@ -131,6 +131,17 @@ static inline void gd_prefetch(const void *address)
 #endif
 }
 
+/* The same to the second-level cache. */
+static inline void gd_prefetch_far(const void *address)
+{
+#ifdef __GNUC__
+    __builtin_prefetch(address, 0, 2);
+    __asm__ volatile("");
+#else
+    (void)address;
+#endif
+}
+
 /* Sum of the lanes k and k + 4, of these k and k + 2, of these both. */
 static inline double gd_fold(const gd_vec *part)
 {

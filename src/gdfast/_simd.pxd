@@ -22,6 +22,7 @@ cdef extern from "_simd.h" nogil:
     vec absolute "gd_absolute"(vec x)
     vec scale "gd_scale"(vec x, vec shifted_k)
     void prefetch "gd_prefetch"(const void* address)
+    void prefetch_far "gd_prefetch_far"(const void* address)
     double fold "gd_fold"(const vec* part)
     void fold4 "gd_fold4"(const vec* part, double* sums)
     int cpu_level "gd_cpu_level"()
