@@ -38,7 +38,7 @@ from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, fold_lanes, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
 from gdfast._sgd cimport (
-    Sgd, add_row, shuffle, size_of, step_on_rows, step_on_sparse_rows, take_scale,
+    Sgd, measure, shuffle, step_on_rows, step_on_sparse_rows, take_scale,
 )
 from gdfast._sparse cimport add_sparse_pass, allocate_rows, index_value, row_value
 from gdfast._updates cimport (
@@ -1015,10 +1015,7 @@ cdef class Stochastic:
         self.sgd.t = self.sgd.scale = self.sgd.mean_scale = 1.0
         self.sgd.intercept = self.sgd.mean_intercept = self.sgd.mean_share = 0.0
         self.sgd.owed = self.sgd.objective = self.sgd.loss = 0.0
-        self.sgd.square = add_row(
-            &coef[0], 0.0, &coef[0], n_features, <const char*> &coef[0]
-        )
-        self.sgd.size = size_of(&coef[0], n_features)
+        measure(&self.sgd)
 
     @property
     def intercept(self):

@@ -263,6 +263,13 @@ cdef inline double size_of(const double* w, Py_ssize_t n) noexcept nogil:
     return fold(size)
 
 
+cdef inline void measure(Sgd* sgd) noexcept nogil:
+    # Note squares and sizes of the coefficients.
+    cdef double* w = sgd.w
+    sgd.square = sgd.scale * sgd.scale * dot(w, w, sgd.n_features, <const char*> w)
+    sgd.size = sgd.scale * size_of(w, sgd.n_features)
+
+
 cdef inline void step_on_row(
     Sgd* sgd, const x_value* x, double y, double weight, double rate, const char* ahead
 ) noexcept nogil:
@@ -410,8 +417,7 @@ cdef inline bint step_on_sparse_rows(
 ) noexcept nogil:
     # Steps on some rows in an order; False at an index out of range.
     cdef Py_ssize_t i, k, start, at, n = sgd.n_features
-    sgd.square = sgd.scale * sgd.scale * add_row(sgd.w, 0.0, sgd.w, n, <const char*> sgd.w)
-    sgd.size = sgd.scale * size_of(sgd.w, n)
+    measure(sgd)
     for i in range(n_steps):
         if i + 24 < n_steps:
             at = order[i + 24]
@@ -419,7 +425,8 @@ cdef inline bint step_on_sparse_rows(
             prefetch_far(y + at)
         if i + 12 < n_steps:
             at = order[i + 12]
-            foresee_sparse_row(x + row[at], index + row[at], row[at + 1] - row[at])
+            start = row[at]
+            foresee_sparse_row(x + start, index + start, row[at + 1] - start)
         if i + 1 < n_steps and sgd.l1 != 0.0:
             at = order[i + 1]
             for k in range(row[at], row[at + 1]):
