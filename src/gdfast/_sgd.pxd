@@ -23,6 +23,7 @@ cdef enum:
 
     AHEAD_BYTES = 16384  # of rows that are asked for before their turn,
     MAX_AHEAD = 64       # rows
+    NEAR_ROW = 1024      # bytes
 
 cdef struct Sgd:
     # One output: its settings, its state, and sums over the steps made.
@@ -295,6 +296,15 @@ cdef inline void step_on_row(
             sgd.w[j] = truncated(sgd.w[j], sgd.scale, inverse, owed, &sgd.paid[j])
 
 
+cdef inline void come_near(const x_value* x, Py_ssize_t n) noexcept nogil:
+    # Bring a row to the first-level cache, if it is too short to be foreseen.
+    cdef Py_ssize_t byte = 0, size = n * <Py_ssize_t> sizeof(x_value)
+    if size <= NEAR_ROW:
+        while byte < size:
+            prefetch(<const char*> x + byte)
+            byte += LINE
+
+
 cdef inline void step_on_rows(
     Sgd* sgd, const x_value* X, Py_ssize_t step, Py_ssize_t n_rows,
     const x_value* last, const double* y, const double* weight,
@@ -311,8 +321,8 @@ cdef inline void step_on_rows(
                 prefetch(weight + order[i + 2 * ahead])
         row = order[i]
         x = last if row == n_rows - 1 else X + row * step
-        if i + 4 < n_steps:
-            prefetch(X + order[i + 4] * step + n // 2)
+        if i + 2 < n_steps:
+            come_near(X + order[i + 2] * step, n)
         step_on_row(
             sgd, x, y[row], 1.0 if weight == NULL else weight[row], rates[i],
             <const char*> (X + order[min(i + ahead, n_steps - 1)] * step),
