@@ -131,3 +131,48 @@ def descend_quadratic(
     path: NDArray[np.float64] | None,
     update: Update | None = None,
 ) -> int: ...
+def shuffled(order: NDArray[np.intp], seed: int) -> None: ...
+
+@final
+class Stochastic:
+    intercept: float
+    mean_intercept: float
+    t: float
+    loss_sum: float
+    objective_sum: float
+    def __init__(
+        self,
+        kind: int,
+        param: float,
+        n_features: int,
+        coef: NDArray[np.float64],
+        mean: NDArray[np.float64] | None,
+        paid: NDArray[np.float64] | None,
+        rule: int,
+        aggressiveness: float,
+        alpha: float,
+        l1: float,
+        l2: float,
+        intercept_rate: float,
+        sums_objective: bool,
+        average_from: float,
+    ) -> None: ...
+    def settle(self) -> None: ...
+    def step(
+        self,
+        X: _Floats,
+        y: NDArray[np.float64],
+        sample_weight: NDArray[np.float64] | None,
+        order: NDArray[np.intp],
+        rates: NDArray[np.float64],
+    ) -> None: ...
+    def step_csr(
+        self,
+        data: _Floats,
+        indices: _Ints,
+        indptr: _Ints,
+        y: NDArray[np.float64],
+        sample_weight: NDArray[np.float64] | None,
+        order: NDArray[np.intp],
+        rates: NDArray[np.float64],
+    ) -> None: ...

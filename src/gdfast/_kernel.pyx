@@ -30,6 +30,7 @@ Design, with the reason for each point:
 `gdfast._reference` holds the same functions in NumPy, written to be read.
 """
 cimport cython
+from libc.float cimport DBL_MAX
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
@@ -39,10 +40,13 @@ from gdfast._batches cimport Batches, step_on_batches
 from gdfast._blocks cimport (
     Data, Work, allocate, fold_lanes, whole_lanes, x_value, y_value,
 )
-from gdfast._losses cimport MULTINOMIAL, N_LOSSES
+from gdfast._losses cimport HINGE, MULTINOMIAL, N_LOSSES
 from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
+from gdfast._sgd cimport (
+    Sgd, measure, shuffle, step_on_rows, step_on_sparse_rows, take_scale,
+)
 from gdfast._sparse cimport (
     BATCH_STORED, BLOCK_STORED, add_sparse_pass, all_below, allocate_rows, index_value,
     row_value,
@@ -1059,3 +1063,304 @@ def descend_quadratic(
             t += 1
         free(memory)
     return t
+
+
+def shuffled(Py_ssize_t[::1] order, unsigned int seed):
+    """Write the order in which scikit-learn's stochastic gradient descent takes rows.
+
+    Parameters
+    ----------
+    order : ndarray of intp, shape (n_samples,), changed
+        The order of the first epoch; the second one takes ``order[order]``, the next
+        one ``order[order][order]`` and so on.
+    seed : int
+        What it is drawn with, from 0 to 2^32 - 1; 0 is 1.
+
+    Notes
+    -----
+    A Fisher-Yates shuffle whose exchanges are drawn by a xorshift generator of 32 bits.
+
+    Examples
+    --------
+    >>> order = np.empty(5, dtype=np.intp)
+    >>> shuffled(order, 3)
+    >>> order
+    array([1, 0, 4, 3, 2])
+    """
+    if order.shape[0] > 0:
+        with nogil:
+            shuffle(&order[0], order.shape[0], seed)
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class Stochastic:
+    """scikit-learn's stochastic gradient descent on one output, a step on every row.
+
+    Parameters
+    ----------
+    kind, param
+        The loss, as in `add_gradient`.
+    n_features : int
+        Number of columns.
+    coef : ndarray of float64, changed
+        The coefficients, zeros behind them up to a multiple of 8. They are right after
+        `settle`; before it they want a factor.
+    mean : ndarray of float64, shape of `coef`, or None, changed
+        The mean of the coefficients after the steps that count for it.
+    paid : ndarray of float64, shape of `coef`, or None, changed
+        What truncation has taken off them, zeros at first; needed where `l1` is not 0.
+    rule : int
+        0 for updates by a rate; 1 and 2 for the passive-aggressive ones, PA-I and
+        PA-II.
+    aggressiveness : float
+        Their constant.
+    alpha : float
+        Factor of the penalty, not negative.
+    l1, l2 : float
+        The parts of it that are the sum of |coef| and half the sum of coef^2.
+    intercept_rate : float
+        Factor of steps of the intercept; 0 for none.
+    sums_objective : bool
+        Whether `loss_sum` and `objective_sum` are kept.
+    average_from : float
+        Number of the first step that counts for the mean; inf for none.
+
+    Attributes
+    ----------
+    intercept, mean_intercept : float
+        The intercept and the mean of it.
+    t : float
+        Number of the next step, 1 at first.
+    loss_sum, objective_sum : float
+        Sums of the losses of the rows, each before its own step, and of losses and
+        penalties.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or `kind` is unknown.
+
+    References
+    ----------
+    L. Bottou, "Stochastic gradient descent tricks", 2012; Y. Tsuruoka, J. Tsujii,
+    S. Ananiadou, "Stochastic gradient descent training for L1-regularized log-linear
+    models with cumulative penalty", ACL 2009; K. Crammer, O. Dekel, J. Keshet,
+    S. Shalev-Shwartz, Y. Singer, "Online passive-aggressive algorithms", JMLR 7, 2006.
+    """
+    cdef Sgd sgd
+    cdef double[::1] coef
+    cdef double[::1] mean
+    cdef double[::1] paid
+
+    def __init__(
+        self, int kind, double param, Py_ssize_t n_features, double[::1] coef,
+        double[::1] mean, double[::1] paid, int rule, double aggressiveness,
+        double alpha, double l1, double l2, double intercept_rate, bint sums_objective,
+        double average_from,
+    ):
+        cdef Py_ssize_t padded = whole_lanes(n_features)
+        if n_features < 1 or coef.shape[0] != padded:
+            raise ValueError("coef must have a multiple of 8 values")
+        if mean is not None and mean.shape[0] != padded:
+            raise ValueError("mean must have the shape of coef")
+        if paid is not None and paid.shape[0] != padded:
+            raise ValueError("paid must have the shape of coef")
+        if (mean is None and average_from <= DBL_MAX) or (paid is None and l1 != 0.0):
+            raise ValueError("mean and paid must be there where they are needed")
+        self.coef = coef
+        self.mean = mean
+        self.paid = paid
+        self.sgd.kind = known(kind, 1)
+        self.sgd.param = param
+        self.sgd.rule = rule
+        self.sgd.is_hinge = kind == HINGE
+        self.sgd.aggressiveness = aggressiveness
+        self.sgd.alpha = alpha
+        self.sgd.l1 = l1
+        self.sgd.l2 = l2
+        self.sgd.intercept_rate = intercept_rate
+        self.sgd.penalized = l1 != 0.0 or l2 != 0.0
+        self.sgd.sums_objective = sums_objective
+        self.sgd.average_from = average_from
+        self.sgd.n_features = n_features
+        self.sgd.w = &coef[0]
+        self.sgd.mean = NULL if mean is None else &mean[0]
+        self.sgd.paid = NULL if paid is None else &paid[0]
+        self.sgd.t = self.sgd.scale = self.sgd.mean_scale = 1.0
+        self.sgd.intercept = self.sgd.mean_intercept = self.sgd.mean_share = 0.0
+        self.sgd.owed = self.sgd.objective = self.sgd.loss = 0.0
+        measure(&self.sgd)
+
+    @property
+    def intercept(self):
+        return self.sgd.intercept
+
+    @intercept.setter
+    def intercept(self, double value):
+        self.sgd.intercept = value
+
+    @property
+    def mean_intercept(self):
+        return self.sgd.mean_intercept
+
+    @mean_intercept.setter
+    def mean_intercept(self, double value):
+        self.sgd.mean_intercept = value
+
+    @property
+    def t(self):
+        return self.sgd.t
+
+    @t.setter
+    def t(self, double value):
+        self.sgd.t = value
+
+    @property
+    def loss_sum(self):
+        return self.sgd.loss
+
+    @loss_sum.setter
+    def loss_sum(self, double value):
+        self.sgd.loss = value
+
+    @property
+    def objective_sum(self):
+        return self.sgd.objective
+
+    @objective_sum.setter
+    def objective_sum(self, double value):
+        self.sgd.objective = value
+
+    def settle(self):
+        """Make `coef` and `mean` what they stand for."""
+        with nogil:
+            take_scale(&self.sgd)
+
+    cdef int check(
+        self, Py_ssize_t n_rows, const double[::1] y, const double[::1] sample_weight,
+        const Py_ssize_t[::1] order, const double[::1] rates,
+    ) except -1:
+        cdef Py_ssize_t i
+        if y.shape[0] != n_rows:
+            raise ValueError("y must have one value for each row of X")
+        if sample_weight is not None and sample_weight.shape[0] != n_rows:
+            raise ValueError("sample_weight must have one value for each row of X")
+        if rates.shape[0] != order.shape[0]:
+            raise ValueError("rates must have one value for each row of order")
+        for i in range(order.shape[0]):
+            if not 0 <= order[i] < n_rows:
+                raise ValueError("order must be from 0 to n_samples - 1")
+        return 0
+
+    def step(
+        self, const x_value[:, :] X, const double[::1] y,
+        const double[::1] sample_weight, const Py_ssize_t[::1] order,
+        const double[::1] rates,
+    ):
+        """Make a step on each of some rows.
+
+        Parameters
+        ----------
+        X : ndarray of float32 or float64, shape (n_samples, n_features)
+            Features. The values of a row are contiguous.
+        y : ndarray of float64, shape (n_samples,)
+            Targets.
+        sample_weight : ndarray of float64, shape (n_samples,), or None
+            Factors of the updates; None for 1.
+        order : ndarray of intp, shape (n_steps,)
+            The rows to take, in this order.
+        rates : ndarray of float64, shape (n_steps,)
+            Learning rate of every step.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree or a row of `order` is not there. Values are not
+            inspected.
+        MemoryError
+            If there is no room for a row.
+
+        Notes
+        -----
+        Releases the GIL. Splitting the steps over several calls gives the same bits.
+        """
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], step, j
+        cdef x_value* last
+        cdef const double* weight = NULL
+        if d != self.sgd.n_features:
+            raise ValueError("X must have n_features columns")
+        if d > 1 and X.strides[1] != sizeof(x_value) or X.strides[0] % sizeof(x_value):
+            raise ValueError("the values of a row of X must be contiguous")
+        self.check(n, y, sample_weight, order, rates)
+        if order.shape[0] == 0:
+            return
+        if sample_weight is not None:
+            weight = &sample_weight[0]
+        step = X.strides[0] // <Py_ssize_t> sizeof(x_value)
+        last = <x_value*> calloc(whole_lanes(d), sizeof(x_value))
+        if last == NULL:
+            raise MemoryError()
+        with nogil:
+            for j in range(d):
+                last[j] = X[n - 1, j]
+            step_on_rows(
+                &self.sgd, &X[0, 0], step, n, last, &y[0],
+                weight,
+                &order[0], order.shape[0], &rates[0],
+            )
+            free(last)
+
+    def step_csr(
+        self, const x_value[::1] data, const index_value[::1] indices,
+        const row_value[::1] indptr, const double[::1] y,
+        const double[::1] sample_weight, const Py_ssize_t[::1] order,
+        const double[::1] rates,
+    ):
+        """Make a step on each of some rows of a sparse matrix.
+
+        Parameters
+        ----------
+        data, indices, indptr
+            The matrix, as in `add_gradient_csr`; no column twice in a row.
+        y, sample_weight, order, rates
+            As in `step`.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, or a row or a column is not there. Steps up to a row
+            whose columns are not there have been made then.
+
+        Notes
+        -----
+        Time for the values that the rows store, and once for all coefficients. Releases
+        the GIL.
+        """
+        cdef Py_ssize_t n = indptr.shape[0] - 1, i
+        cdef const x_value* values = NULL
+        cdef const index_value* columns = NULL
+        cdef const double* weight = NULL
+        cdef bint in_range
+        if indices.shape[0] != data.shape[0]:
+            raise ValueError("indices must have one value for each of data")
+        if n < 0 or indptr[0] < 0 or indptr[n] > data.shape[0]:
+            raise ValueError("indptr must stay within data")
+        for i in range(n):
+            if indptr[i] > indptr[i + 1]:
+                raise ValueError("indptr must not fall")
+        self.check(n, y, sample_weight, order, rates)
+        if order.shape[0] == 0:
+            return
+        if sample_weight is not None:
+            weight = &sample_weight[0]
+        if data.shape[0] > 0:
+            values, columns = &data[0], &indices[0]
+        with nogil:
+            in_range = step_on_sparse_rows(
+                &self.sgd, values, columns, &indptr[0], &y[0],
+                weight,
+                &order[0], order.shape[0], &rates[0],
+            )
+        if not in_range:
+            raise ValueError("indices must be from 0 to n_features - 1")

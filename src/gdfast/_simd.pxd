@@ -15,6 +15,8 @@ cdef extern from "_simd.h" nogil:
     vec load "gd_load"(const double* source)
     vec load_single "gd_load_single"(const float* source)
     void store "gd_store"(double* target, vec value)
+    double first "gd_first"(vec value)
+    vec first_lanes "gd_first_lanes"(vec value, double n)
     vec divide "gd_divide"(vec a, vec b)
     vec where_less "gd_where_less"(vec x, vec limit, vec a, vec b)
     vec absolute "gd_absolute"(vec x)

@@ -284,7 +284,14 @@ class Batches:
             made = kernel.descend_batches_csr(loss.kind, loss.param, *stored, *steps)
         else:
             made = kernel.descend_batches(
-                loss.kind, loss.param, X, y, weight, columns, *steps, n_outputs
+                loss.kind,
+                loss.param,
+                X,
+                y,
+                weight,
+                columns,
+                *steps,
+                n_outputs=n_outputs,
             )
         self.n_steps += made
 
