@@ -470,7 +470,7 @@ def check_sparse_indices(X: Any, name: str) -> None:
     shape, form = X.shape, getattr(X, "format", None)
     if form == "csr":
         indices, indptr = (_integers(array, name) for array in (X.indices, X.indptr))
-        _check_indices(indices, indptr, len(X.data), *shape, name)
+        _check_indices(indices, indptr, len(X.data), shape[0], shape[1], name)
     elif form == "csc":
         _check_indices(X.indices, X.indptr, len(X.data), shape[1], shape[0], name)
     elif form == "bsr":

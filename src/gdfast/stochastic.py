@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from gdfast.csr import CSR, Matrix
 PIECE_VALUES = 1 << 21
 ROW_VALUES = 32
 SPARSE_VALUES = 4
-RATES_AHEAD = 1 << 13  # rates that are worked out at once
+BLOCK = 1 << 12  # rates that are kept together
 SMALLEST_RATE = 1e-6  # which "adaptive" does not divide any more
 SMALLEST_SCALE = 1e-9  # at which the kernel takes it into the coefficients
 SPARSE_INTERCEPT = 0.01  # the intercept's part of a rate, where rows are sparse
@@ -186,9 +187,10 @@ class Rates:
 
     def __init__(self, task: Task, t: float) -> None:
         self.eta = task.eta0
-        self._task = task
+        self._schedule = task.schedule
+        self._formula = task.schedule, task.alpha, task.eta0, task.power_t
+        self._changes = task.schedule in ("invscaling", "optimal")
         self._t = t
-        self._size = 0
         self._ahead = np.empty(0)
 
     def take(self, n: int) -> Doubles:
@@ -205,45 +207,88 @@ class Rates:
             The rates.
         """
         if n > len(self._ahead):
-            self._size = max(n, min(2 * self._size, RATES_AHEAD))
-            self._ahead = self._rates(self._t, self._size)
+            self._ahead = self._next(n)
         rates = self._ahead[:n]
-        if self._task.schedule in ("invscaling", "optimal"):
+        if self._changes:
             self._ahead = self._ahead[n:]
             self._t += n
         return rates
 
     def lower(self) -> bool:
         """Divide an adaptive rate; False if there is no lower one."""
-        if self._task.schedule != "adaptive" or self.eta <= SMALLEST_RATE:
+        if self._schedule != "adaptive" or self.eta <= SMALLEST_RATE:
             return False
         self.eta /= 5
         self._ahead = self._ahead[:0]
         return True
 
-    def _rates(self, t: float, n: int) -> Doubles:
-        """Return the rates of the steps from number t on."""
-        alpha, power = self._task.alpha, self._task.power_t
-        if self._task.schedule == "optimal":
-            first = math.sqrt(1 / math.sqrt(alpha))
-            steps = np.arange(t, t + n)
-            with np.errstate(all="ignore"):
-                steps += 1 / (first * alpha) - 1
-                steps *= alpha
-                return np.divide(1.0, steps, out=steps)
-        if self._task.schedule == "invscaling":
-            steps = np.arange(t, t + n)
-            with np.errstate(all="ignore"):
-                if power in (0.25, 0.5):  # as a root takes a fraction of a power's time
-                    np.sqrt(steps, out=steps)
-                    if power == 0.25:
-                        np.sqrt(steps, out=steps)
-                else:
-                    np.power(steps, power, out=steps)
-                return np.divide(self.eta, steps, out=steps)
-        rates = np.empty(n)
-        rates.fill(self.eta)
+    def _next(self, n: int) -> Doubles:
+        """Return the rates of at least the next n steps."""
+        if not self._changes:
+            return np.full(n, self.eta)
+        if n > BLOCK:
+            return rates_from(self._t, n, *self._formula)
+        number, start = divmod(int(self._t) - 1, BLOCK)
+        rates = block(number, *self._formula)[start:]
+        if len(rates) < n:
+            rates = np.concatenate([rates, block(number + 1, *self._formula)])
         return rates
+
+
+@lru_cache(32)
+def block(
+    number: int, schedule: str, alpha: float, eta0: float, power_t: float
+) -> Doubles:
+    """Return the rates of some steps that many trainings make.
+
+    Parameters
+    ----------
+    number : int
+        Which block of steps, from 0.
+    schedule, alpha, eta0, power_t
+        As in `Task`.
+
+    Returns
+    -------
+    ndarray of float64, shape (BLOCK,)
+        The rates; do not write to them.
+    """
+    return rates_from(number * BLOCK + 1.0, BLOCK, schedule, alpha, eta0, power_t)
+
+
+def rates_from(
+    t: float, n: int, schedule: str, alpha: float, eta0: float, power_t: float
+) -> Doubles:
+    """Return the rates of successive steps, "invscaling" or "optimal".
+
+    Parameters
+    ----------
+    t : float
+        Number of the first step.
+    n : int
+        How many.
+    schedule, alpha, eta0, power_t
+        As in `Task`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The rates.
+    """
+    steps = np.arange(t, t + n)
+    with np.errstate(all="ignore"):  # what comes of it shows in the coefficients
+        if schedule == "optimal":
+            first = math.sqrt(1 / math.sqrt(alpha))
+            steps += 1 / (first * alpha) - 1
+            steps *= alpha
+            np.divide(1.0, steps, out=steps)
+            return steps
+        if power_t == 0.25:  # as roots take a fraction of a power's time
+            np.sqrt(np.sqrt(steps, out=steps), out=steps)
+        else:
+            np.power(steps, power_t, out=steps)
+        np.divide(eta0, steps, out=steps)
+    return steps
 
 
 class Descent:
@@ -345,7 +390,7 @@ class Descent:
         """Whether all numbers of the model are."""
         if not math.isfinite(self.steps.intercept):
             return False
-        square = np.vdot(self._coef, self._coef)  # which may overflow before they do
+        square = self._coef.dot(self._coef)  # which may overflow before they do
         return math.isfinite(square) or bool(np.isfinite(self._coef).all())
 
     @property
@@ -361,9 +406,7 @@ class Descent:
         """Return the model; no further step may be made."""
         self.steps.settle()
         mean = None if self._mean is None else self._mean[: self.n_features]
-        return Model(
-            self.stored, self.steps.intercept, mean, self.steps.mean_intercept
-        )
+        return Model(self.stored, self.steps.intercept, mean, self.steps.mean_intercept)
 
 
 def padded(coef: Floats) -> Doubles:

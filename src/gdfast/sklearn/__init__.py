@@ -3,6 +3,7 @@
 Each takes the place of the class of the same name in ``sklearn.linear_model``.
 """
 
-from gdfast.sklearn.sgd import SGDClassifier, SGDRegressor
+from gdfast.sklearn.classifier import SGDClassifier
+from gdfast.sklearn.regressor import SGDRegressor
 
 __all__ = ["SGDClassifier", "SGDRegressor"]

@@ -1,0 +1,287 @@
+"""SGDRegressor."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import linear_model
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from gdfast._typing import Doubles, Floats
+from gdfast.sklearn.checks import (
+    as_matrix,
+    check_rows,
+    check_weights,
+    is_plain,
+    is_plain_line,
+    keeps_features,
+    refuse,
+)
+from gdfast.sklearn.stochastic import (
+    MAX_INT,
+    Callback,
+    Rows,
+    Stochastic,
+    check_start,
+    regressor_seed,
+)
+from gdfast.stochastic import HeldOut, Model, Task, Trained, train_rows
+
+
+def r2(y: Floats, prediction: Floats, weight: Doubles) -> float:
+    """Return the coefficient of determination, as scikit-learn defines it.
+
+    Parameters
+    ----------
+    y, prediction : ndarray, shape (n_samples,)
+        Targets and what was predicted.
+    weight : ndarray of float64, shape (n_samples,)
+        Weights.
+
+    Returns
+    -------
+    float
+        1 for a perfect prediction; NaN for less than two rows.
+    """
+    if len(y) < 2:
+        return np.nan
+    left = float((weight * (y - prediction) ** 2).sum())
+    total = float((weight * (y - np.average(y, weights=weight)) ** 2).sum())
+    if total == 0.0:
+        return float(left == 0.0)
+    return 1.0 - left / total
+
+
+class SGDRegressor(Stochastic, linear_model.SGDRegressor):
+    """Linear regression by stochastic gradient descent.
+
+    Takes the place of ``sklearn.linear_model.SGDRegressor`` 1.9: its parameters, their
+    defaults, its attributes and methods are the same, and so are the coefficients, up
+    to rounding, and the number of epochs, for the same `random_state`.
+
+    Parameters
+    ----------
+    loss, penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, \
+epsilon, random_state, learning_rate, eta0, power_t, early_stopping, \
+validation_fraction, n_iter_no_change, warm_start, average
+        See ``sklearn.linear_model.SGDRegressor``.
+
+    Attributes
+    ----------
+    coef_ : ndarray of float32 or float64, shape (n_features,)
+        Coefficients, of the type of X.
+    intercept_ : ndarray of float64, shape (1,)
+        Constant term.
+    n_iter_ : int
+        Epochs of the last call of `fit` or `partial_fit`.
+    t_ : float
+        Number of the next step.
+    loss_curve_ : list of float
+        Mean objective of every epoch, each row's before its own step: what the stopping
+        rule looks at without `early_stopping`. ``partial_fit`` adds to it.
+    validation_curve_ : list of float
+        Score of the rows held out after every epoch; with `early_stopping` alone.
+    stop_reason_ : str
+        Why the last training ended.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Names of the features, if X had them.
+
+    Notes
+    -----
+    A `fit` that fails, by Ctrl-C or for any other reason, leaves the model as it was.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gdfast.sklearn import SGDRegressor
+    >>> X = np.linspace(-2, 2, 100)[:, np.newaxis]
+    >>> model = SGDRegressor(random_state=0).fit(X, 3.0 * X[:, 0] + 1.0)
+    >>> model.coef_.round(2), model.intercept_.round(2), model.n_iter_
+    (array([2.99]), array([0.98]), 20)
+    """
+
+    _own = True  # and no subclass, whose parameters may be others
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        sample_weight: Any = None,
+        callback: Callback | None = None,
+    ) -> Self:
+        """Train on all rows, epoch after epoch.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Features.
+        y : array-like, shape (n_samples,)
+            Targets.
+        coef_init : array-like, shape (n_features,), default None
+            Coefficients to begin with; zeros by default. They are copied.
+        intercept_init : array-like, shape (1,), default None
+            Intercept to begin with.
+        sample_weight : array-like, shape (n_samples,), default None
+            Factor of each row's steps, at least 0.
+        callback : callable, default None
+            Called after every epoch with a `gdfast.stochastic.Epoch`; the training ends
+            when it returns True or raises `StopIteration`.
+
+        Returns
+        -------
+        SGDRegressor
+            This estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or an argument is not valid, or the model is not finite after
+            an epoch.
+        """
+        task, twin = self._task(), self._started_afresh()
+        rows = self._check(twin, X, y, sample_weight)
+        end = self._train(twin, task, rows, coef_init, intercept_init, callback)
+        self._publish(twin, [end], partial=False)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Make one more epoch, on these rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Features.
+        y : array-like, shape (n_samples,)
+            Targets.
+        sample_weight : array-like, shape (n_samples,), default None
+            Factor of each row's steps, at least 0.
+
+        Returns
+        -------
+        SGDRegressor
+            This estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or an argument is not valid, or the model is not finite after
+            the epoch.
+        """
+        if self.early_stopping and not hasattr(self, "coef_"):
+            self._more_validate_params(for_partial_fit=True)
+        task, twin = self._task()._replace(max_iter=1), self._twin()
+        rows = self._check(twin, X, y, sample_weight)
+        end = self._train(twin, task, rows, None, None, None)
+        end = end._replace(reason="partial_fit makes one epoch")
+        self._publish(twin, [end], partial=True)
+        return self
+
+    def _check(self, twin: Self, X: Any, y: Any, sample_weight: Any) -> Rows:
+        """Return the data, and let the twin know the features."""
+        first = twin.__dict__.get("coef_") is None
+        plain = is_plain(X) and is_plain_line(y, len(X), "fiu")
+        if plain:
+            y = y.astype(X.dtype, copy=False)
+            plain = bool(np.isfinite(np.vdot(y, y)))
+        if not (plain and keeps_features(twin, X.shape[1], first)):
+            X, y = check_rows(twin, X, y, first)
+            y = y.astype(X.dtype, copy=False)
+        return Rows(X, y, check_weights(sample_weight, X))
+
+    def _start(
+        self, twin: Self, X: Any, coef_init: Any, intercept_init: Any
+    ) -> tuple[Model, np.dtype[Any]]:
+        """Return where to begin, and of which type coefficients are."""
+        n_features = X.shape[1]
+        have = twin.__dict__
+        if have.get("coef_") is None:
+            coef, intercept = check_start(
+                coef_init, intercept_init, (n_features,), X.dtype
+            )
+        elif self.average:
+            coef = have.get("_standard_coef", have["coef_"])
+            intercept = have.get("_standard_intercept", have["intercept_"])
+        else:
+            coef, intercept = have["coef_"], have["intercept_"]
+        mean, mean_intercept = None, 0.0
+        if self.average:
+            mean = have.get("_average_coef")
+            if mean is None:
+                mean = np.zeros(n_features)
+            else:
+                mean_intercept = float(have["_average_intercept"][0])
+        return Model(coef, float(intercept[0]), mean, mean_intercept), coef.dtype
+
+    def _train(
+        self,
+        twin: Self,
+        task: Task,
+        rows: Rows,
+        coef_init: Any,
+        intercept_init: Any,
+        callback: Callback | None,
+    ) -> Trained:
+        """Train the twin."""
+        X, y, sample_weight = rows
+        start, dtype = self._start(twin, X, coef_init, intercept_init)
+        held_out = None
+        if (held := self._hold_out(rows, y)) is not None:
+            chosen, weight = held
+            X_val, y_val = X[chosen], y[chosen]
+
+            def score(coef: Doubles, intercept: float) -> float:
+                prediction = X_val @ coef.astype(X_val.dtype) + intercept
+                return r2(y_val, prediction, weight)
+
+            held_out = HeldOut(chosen, score)
+        random_state = self.random_state
+        if type(random_state) is int:
+            seed = regressor_seed(random_state)
+        else:
+            generator = check_random_state(random_state)
+            seed = int(generator.randint(MAX_INT))
+            generator.randint(1, MAX_INT)  # as scikit-learn does
+        end = train_rows(
+            task,
+            as_matrix(X),
+            np.ascontiguousarray(y, dtype=float),
+            sample_weight,
+            start,
+            getattr(twin, "t_", 1.0),
+            seed,
+            held_out,
+            self._watch(callback, 0),
+        )
+        self._finish(twin, [end], X.shape[0])
+        model = end.model
+        coef = model.coef.astype(dtype)
+        intercept = np.array([model.intercept])
+        if model.mean_coef is not None:
+            twin._standard_coef, twin._standard_intercept = coef, intercept
+            twin._average_coef = model.mean_coef.astype(dtype)
+            twin._average_intercept = np.array([model.mean_intercept])
+            if self.average <= twin.t_ - 1.0:
+                coef, intercept = twin._average_coef, twin._average_intercept
+        twin.coef_, twin.intercept_ = coef, intercept
+        return end
+
+    def _decision_function(self, X: Any) -> NDArray[Any]:
+        """Return predictions."""
+        have = self.__dict__
+        coef = have.get("coef_")
+        if (
+            type(coef) is np.ndarray
+            and is_plain(X)
+            and keeps_features(self, X.shape[1], False)
+        ):
+            return X @ coef + have["intercept_"]
+        check_is_fitted(self)
+        refuse(X)
+        return super()._decision_function(X)
