@@ -279,7 +279,8 @@ def rates_from(
     with np.errstate(all="ignore"):  # what comes of it shows in the coefficients
         if schedule == "optimal":
             first = math.sqrt(1 / math.sqrt(alpha))
-            steps += 1 / (first * alpha) - 1
+            steps += 1 / (first * alpha)
+            steps -= 1.0  # by itself, as scikit-learn rounds
             steps *= alpha
             np.divide(1.0, steps, out=steps)
             return steps

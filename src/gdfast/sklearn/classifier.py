@@ -27,6 +27,7 @@ from gdfast.sklearn.stochastic import (
     FOR_QUANTITIES,
     INTEGRAL,
     MAX_INT,
+    ONE_EPOCH,
     Callback,
     Rows,
     Stochastic,
@@ -199,7 +200,7 @@ n_features)
             _check_partial_fit_first_call(twin, classes)
         rows = Rows(X, y, check_weights(sample_weight, X, self.early_stopping))
         ends = self._train(twin, task, rows, None, None, None)
-        ends = [end._replace(reason="partial_fit makes one epoch") for end in ends]
+        twin.stop_reason_ = ONE_EPOCH
         self._publish(twin, ends, partial=True)
         return self
 

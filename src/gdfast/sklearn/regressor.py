@@ -22,6 +22,7 @@ from gdfast.sklearn.checks import (
 )
 from gdfast.sklearn.stochastic import (
     MAX_INT,
+    ONE_EPOCH,
     Callback,
     Rows,
     Stochastic,
@@ -179,7 +180,7 @@ validation_fraction, n_iter_no_change, warm_start, average
         task, twin = self._task()._replace(max_iter=1), self._twin()
         rows = self._check(twin, X, y, sample_weight)
         end = self._train(twin, task, rows, None, None, None)
-        end = end._replace(reason="partial_fit makes one epoch")
+        twin.stop_reason_ = ONE_EPOCH
         self._publish(twin, [end], partial=True)
         return self
 

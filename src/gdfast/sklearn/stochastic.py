@@ -72,6 +72,7 @@ values_of = itemgetter(*NAMES)
 INTEGRAL = "iub"  # kinds of labels that are neither text nor a continuous quantity
 MAX_INT = 2**31 - 1
 MANY = 256  # combinations of parameters that are remembered as valid
+ONE_EPOCH = "partial_fit makes one epoch"
 AVERAGED = (
     "_standard_coef",
     "_standard_intercept",
