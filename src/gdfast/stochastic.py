@@ -21,7 +21,7 @@ from gdfast.csr import CSR, Matrix
 
 # Work of a call of the kernel, in values of X: some milliseconds, after which Ctrl-C is
 # answered. A row costs as much as so many values, and a sparse value as so many.
-PIECE_VALUES = 1 << 21
+PIECE_VALUES = 1 << 23
 ROW_VALUES = 32
 SPARSE_VALUES = 4
 BLOCK = 1 << 12  # rates that are kept together
