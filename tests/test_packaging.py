@@ -170,6 +170,7 @@ def test_all_public_names_are_documented():
     page = (ROOT / "docs/api.md").read_text()
     modules = ("losses", "optimizers", "schedules")
     named = {"gdfast": [*modules]} | {f"gdfast.{module}": [] for module in modules}
+    named |= {"gdfast.sklearn": [], "gdfast.stochastic": []}
     for kind, name in re.findall(directive, page, re.MULTILINE):
         if kind == "currentmodule":
             module = name
@@ -182,6 +183,9 @@ def test_all_public_names_are_documented():
     assert named["gdfast.optimizers"] == [*rules, "Optimizer"]
     schedules = [schedule.__name__ for schedule in gdfast.schedules.SCHEDULES]
     assert named["gdfast.schedules"] == [*schedules, "Schedule"]
+    face = (SOURCE / "sklearn" / "__init__.py").read_text()
+    estimators = ast.literal_eval(face.partition("__all__ = ")[2])
+    assert sorted(named["gdfast.sklearn"]) == estimators
 
 
 def imports(tree: ast.AST, inside_function: bool = False):

@@ -43,14 +43,56 @@ class SGDClassifier(Stochastic, linear_model.SGDClassifier):
 
     Takes the place of ``sklearn.linear_model.SGDClassifier`` 1.9: its parameters, their
     defaults, its attributes and methods are the same, and so are the coefficients, up
-    to rounding, and the number of epochs, for the same `random_state`.
+    to rounding, and the number of epochs, for the same `random_state`. What they mean
+    in detail is said there.
 
     Parameters
     ----------
-    loss, penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, \
-epsilon, n_jobs, random_state, learning_rate, eta0, power_t, early_stopping, \
-validation_fraction, n_iter_no_change, class_weight, warm_start, average
-        See ``sklearn.linear_model.SGDClassifier``. `n_jobs` is a number of threads.
+    loss : str, default 'hinge'
+        'hinge', 'log_loss', 'modified_huber', 'squared_hinge', 'perceptron', or one of
+        those for regression.
+    penalty : {'l2', 'l1', 'elasticnet', None}, default 'l2'
+        What is added to the loss.
+    alpha : float, default 0.0001
+        Factor of the penalty, at least 0; "optimal" takes it for the rates too.
+    l1_ratio : float, default 0.15
+        Part of 'l1' in 'elasticnet', from 0 to 1.
+    fit_intercept : bool, default True
+        Whether there is a constant term.
+    max_iter : int, default 1000
+        Largest number of epochs of `fit`.
+    tol : float or None, default 0.001
+        What the objective must fall by, or the score rise, in some epochs; or else it
+        is enough. None for `max_iter` epochs in any case.
+    shuffle : bool, default True
+        Whether rows come in another order in every epoch.
+    verbose : int, default 0
+        Whether to print a line for every epoch.
+    epsilon : float, default 0.1
+        The parameter of the losses with "epsilon" in their name, and of 'huber'.
+    n_jobs : int, default None
+        Number of threads, for several classes.
+    random_state : int, RandomState or None, default None
+        What the order of the rows, and rows held out, are drawn with.
+    learning_rate : str, default 'optimal'
+        'constant', 'optimal', 'invscaling' or 'adaptive'; 'pa1' and 'pa2' are the
+        passive-aggressive updates, for 'hinge' alone.
+    eta0 : float, default 0.01
+        The first rate, or the aggressiveness of 'pa1' and 'pa2'.
+    power_t : float, default 0.5
+        Exponent of 'invscaling'.
+    early_stopping : bool, default False
+        Whether to stop by the score of rows that are held out.
+    validation_fraction : float, default 0.1
+        The part of them.
+    n_iter_no_change : int, default 5
+        Epochs without improvement, after which it is enough.
+    class_weight : dict, 'balanced' or None, default None
+        Weights of the classes, by label.
+    warm_start : bool, default False
+        Whether `fit` begins with the model of the last one.
+    average : bool or int, default False
+        Whether the model is the mean of those after every step, or from which step on.
 
     Attributes
     ----------

@@ -61,14 +61,52 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
 
     Takes the place of ``sklearn.linear_model.SGDRegressor`` 1.9: its parameters, their
     defaults, its attributes and methods are the same, and so are the coefficients, up
-    to rounding, and the number of epochs, for the same `random_state`.
+    to rounding, and the number of epochs, for the same `random_state`. What they mean
+    in detail is said there.
 
     Parameters
     ----------
-    loss, penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, \
-epsilon, random_state, learning_rate, eta0, power_t, early_stopping, \
-validation_fraction, n_iter_no_change, warm_start, average
-        See ``sklearn.linear_model.SGDRegressor``.
+    loss : str, default 'squared_error'
+        'squared_error' (half of it), 'huber', 'epsilon_insensitive' or
+        'squared_epsilon_insensitive'.
+    penalty : {'l2', 'l1', 'elasticnet', None}, default 'l2'
+        What is added to the loss.
+    alpha : float, default 0.0001
+        Factor of the penalty, at least 0; "optimal" takes it for the rates too.
+    l1_ratio : float, default 0.15
+        Part of 'l1' in 'elasticnet', from 0 to 1.
+    fit_intercept : bool, default True
+        Whether there is a constant term.
+    max_iter : int, default 1000
+        Largest number of epochs of `fit`.
+    tol : float or None, default 0.001
+        What the objective must fall by, or the score rise, in some epochs; or else it
+        is enough. None for `max_iter` epochs in any case.
+    shuffle : bool, default True
+        Whether rows come in another order in every epoch.
+    verbose : int, default 0
+        Whether to print a line for every epoch.
+    epsilon : float, default 0.1
+        The parameter of the losses with "epsilon" in their name, and of 'huber'.
+    random_state : int, RandomState or None, default None
+        What the order of the rows, and rows held out, are drawn with.
+    learning_rate : str, default 'invscaling'
+        'constant', 'optimal', 'invscaling' or 'adaptive'; 'pa1' and 'pa2' are the
+        passive-aggressive updates, for 'epsilon_insensitive' alone.
+    eta0 : float, default 0.01
+        The first rate, or the aggressiveness of 'pa1' and 'pa2'.
+    power_t : float, default 0.25
+        Exponent of 'invscaling'.
+    early_stopping : bool, default False
+        Whether to stop by the score of rows that are held out.
+    validation_fraction : float, default 0.1
+        The part of them.
+    n_iter_no_change : int, default 5
+        Epochs without improvement, after which it is enough.
+    warm_start : bool, default False
+        Whether `fit` begins with the model of the last one.
+    average : bool or int, default False
+        Whether the model is the mean of those after every step, or from which step on.
 
     Attributes
     ----------
