@@ -108,10 +108,31 @@ def call_all(kernel, X, y, weight, columns, at_end):
                 1, 0.0, *data[:4], rows, 5, data[4], put("rates", -(-n // 5)),
                 put("first", 2), gradient, 1, update,
             )  # fmt: skip
+        call_outputs(kernel, data[:4], n_params, at_end)
         point = put("point", n_params)
         update.look_ahead(data[-1], point)
         rate, row = put("rate", 1), put("row", 3)
         update.take_step(1.0, point, gradient, rate, data[-1], row)
+
+
+def call_outputs(kernel, data, n_params, at_end):
+    """Call the same for several outputs, whose number follows from the shape."""
+
+    def put(name, shape):
+        return arena(name).place(np.full(shape, 0.5), at_end)
+
+    n, n_outputs = len(data[0]), 2 + (data[0].size + data[0].shape[1]) % 13
+    n_params *= n_outputs
+    targets = arena("targets").place(np.full(n * n_outputs, 0.5), at_end)
+    for loss, y in ((8, data[1]), (12, targets)):
+        rows = data[0], y, *data[2:]
+        params, gradient = put("params", n_params), put("gradient", n_params)
+        kernel.add_gradient(loss, 0.0, *rows, params, gradient, n_outputs)
+        order = arena("order").place(np.arange(n)[::-1] // 2, at_end)
+        kernel.descend_batches(
+            loss, 0.0, *rows, order, 5, params, put("rates", -(-n // 5)),
+            put("first", 2), None, 1, None, n_outputs,
+        )  # fmt: skip
 
 
 def call_sparse(kernel, n, d, dtype, types, at_end):
@@ -138,6 +159,12 @@ def call_sparse(kernel, n, d, dtype, types, at_end):
                     put("state", np.ones(-(-n // 5))), put("first", np.zeros(2)), None,
                     0,
                 )  # fmt: skip
+            n_outputs = 2 + (n + d) % 13
+            params, gradient = (
+                put(name, np.full(n_params * n_outputs, 0.5))
+                for name in ("params", "gradient")
+            )
+            kernel.add_gradient_csr(8, 0.0, *rows, d, params, gradient, n_outputs)
 
 
 def call_quadratic(kernel, n, at_end):

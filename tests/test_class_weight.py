@@ -45,7 +45,7 @@ def test_balanced_is_that_of_scikit_learn(weight, y):
         "balanced", classes=classes, y=y, sample_weight=weight
     )
     given = factors[index] * (1.0 if weight is None else weight)
-    found = gdfast._validation.check_class_weight("balanced", y, weight)
+    found = gdfast._validation.check_class_weight("balanced", y, 2, weight)
     np.testing.assert_allclose(found, given, 1e-15)
     options = {"sample_weight": weight, "class_weight": "balanced"}
     assert_same(train(y, **options), train(y, sample_weight=given))

@@ -17,8 +17,10 @@ from gdfast import ConvergenceWarning, DivergenceError, fit, losses
 from gdfast.losses import LOSSES, Domain
 from gdfast.stopping import Monitor, Reason, Tolerances
 
-BOUNDED = [name for name, loss in LOSSES.items() if loss.max_curvature < math.inf]
-UNBOUNDED = [name for name in LOSSES if name not in BOUNDED]
+# "multinomial" has no single output; its tests are in test_outputs.py.
+SINGLE = {k: loss for k, loss in LOSSES.items() if loss.domain is not Domain.CLASS}
+BOUNDED = [name for name, loss in SINGLE.items() if loss.max_curvature < math.inf]
+UNBOUNDED = [name for name in SINGLE if name not in BOUNDED]
 KINKED = [name for name, loss in LOSSES.items() if not loss.smooth]
 OF_LABELS = [name for name, loss in LOSSES.items() if loss.domain is Domain.BINARY]
 
@@ -72,14 +74,15 @@ def train(*args, **options):
 
 def test_the_numbers_are_those_of_the_kernel():
     assert [loss.kind for loss in LOSSES.values()] == list(range(len(LOSSES)))
-    assert [loss.name for loss in LOSSES.values()] == list(LOSSES) == list(MEANS)
+    assert [loss.name for loss in LOSSES.values()] == list(LOSSES)
+    assert list(SINGLE) == list(MEANS)
     for loss in LOSSES.values():
         assert getattr(losses, loss.__name__) is loss
         assert loss.quadratic <= loss.smooth
         assert loss.smooth or loss.max_curvature == math.inf
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", SINGLE)
 def test_a_name_stands_for_the_loss_with_its_usual_parameter(rng, name):
     X, y = data(rng, name)
     found, expected = (
@@ -172,22 +175,22 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", SINGLE)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_targets_outside_the_domain_are_an_error_that_names_the_place(call, name):
     domain, wrong = OUTSIDE.get(name, ("", []))
     X = np.ones((3, 1))
     for value in wrong:
         with pytest.raises(ValueError, match=f"^y must be {domain} ") as raised:
-            call(X, [0.0, 1.0, value], name)
+            call(X, [0.0, 0.0, value], name)
         message = f"y must be {domain} for the loss {name!r}, got {float(value)} at [2]"
-        assert str(raised.value) == message
+        assert str(raised.value).partition(";")[0] == message
     if not wrong:
         call(X, [-1e3, 0.5, 1e3], name)
     call(X, [0.0, 1.0, -0.0], name)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", SINGLE)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_missing_targets_are_an_error_of_their_own(call, name, wrong):
@@ -214,7 +217,7 @@ def test_labels_of_any_type(rng, name, dtype):
 # --------------------------------------------------------------------- what is computed
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", SINGLE)
 @pytest.mark.parametrize("standardize", [False, True])
 def test_loss_and_gradient_are_those_of_the_formula(rng, name, standardize):
     X, y = data(rng, name)

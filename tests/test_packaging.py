@@ -39,7 +39,7 @@ LAYERS = [
         "threads",
         "units",
     },
-    {"fit", "settings", "sources", "sums"},
+    {"fit", "settings", "sources", "sums", "targets"},
     {"curvature", "drivers", "holdout", "scaling"},
     {"backtracking", "batches", "rates"},
     {"descent"},

@@ -73,7 +73,8 @@ cdef inline bint step_on_batch(
     for j in range(rule.n_params):
         gradient[j] = 0.0
     if not sum_batch(
-        kind, param, batch, work, point, batches, rule.n_params > batch.n_features
+        kind, param, batch, work, point, batches,
+        rule.n_params > batch.n_features * batch.n_outputs,
     ):
         return False
     for j in range(rule.n_params):

@@ -5,7 +5,7 @@ from libc.stdlib cimport calloc
 from libc.string cimport memset
 
 from gdfast._simd cimport (
-    LANES, PARTS, WIDTH, load, load_single, prefetch, prefetch_far, store, vec,
+    LANES, PARTS, WIDTH, fold, load, load_single, prefetch, prefetch_far, store, vec,
 )
 
 ctypedef fused x_value:
@@ -22,6 +22,8 @@ cdef enum:
     MAX_BLOCK_ROWS = 256
     MOMENT_VALUES = 512     # of X in a block that moments are made of,
     MIN_MOMENT_ROWS = 16    # with so many rows that its sums are rarely put away
+    OUTPUT_VALUES = 4096    # of X in a block for several outputs,
+    MIN_OUTPUT_ROWS = 16    # with so many rows for the same reason
     SHORT_ROW = 128         # bytes: four rows up to this lie close to each other,
     LONG_ROW = 2048         # and those of so many features share coef
     LINE = 64               # bytes that come from memory together
@@ -38,6 +40,9 @@ cdef struct Data:
     const char* y
     Py_ssize_t y_step
     bint y_single
+    Py_ssize_t n_outputs
+    Py_ssize_t target_step  # from a target of a row to that of the next output
+    bint classes         # whether y is numbers of classes: the target is 1 or 0
     const double* sample_weight  # NULL: every row weighs 1
     const double* center         # NULL: columns are taken as they are
     const double* scale
@@ -56,6 +61,7 @@ cdef struct Work:
     Py_ssize_t padded    # features, and zeros up to whole lanes
     Py_ssize_t copy_step  # values from one row to the next where rows are copied
     Py_ssize_t max_rows  # of a block
+    Py_ssize_t lanes     # that in whole lanes: from one output to the next
     Py_ssize_t max_stored  # values of sparse ones
     const Py_ssize_t* asked  # the first row of an order that was not asked for ahead
     Py_ssize_t n_rows    # of this block; its arrays go on with zeros to whole lanes
@@ -68,11 +74,11 @@ cdef struct Work:
     double* memory       # one piece for all of these
     double* center       # of the columns: 0 and 1 where they are taken as they are
     double* scale
-    double* coef
-    double* gradient     # sums; of one feature in lanes
+    double* coef         # of several outputs in tiles, with the intercepts in front
+    double* gradient     # sums; of one feature in lanes; output after output
     double* loss_sum     # in lanes
-    double* slope_sum
-    double* z
+    double* slope_sum    # and for each output
+    double* z            # of each row, output after output
     double* slope
     double* y_memory
     double* weight_memory
@@ -81,6 +87,14 @@ cdef struct Work:
 
 cdef inline Py_ssize_t whole_lanes(Py_ssize_t n) noexcept nogil:
     return (n + LANES - 1) // LANES * LANES
+
+
+cdef inline double fold_lanes(const double* lane_sum) noexcept nogil:
+    cdef int k
+    cdef vec[PARTS] part
+    for k in range(PARTS):
+        part[k] = load(lane_sum + k * WIDTH)
+    return fold(part)
 
 
 cdef inline Py_ssize_t x_size(const Data* data) noexcept nogil:
@@ -94,29 +108,50 @@ cdef inline Py_ssize_t y_size(const Data* data) noexcept nogil:
 cdef inline bint by_fours(const Data* data, const Work* work) noexcept nogil:
     # Whether rows are read four at once.
     cdef Py_ssize_t d = data.n_features
-    return work.moments or d * x_size(data) <= SHORT_ROW or d >= LONG_ROW
+    if work.moments or data.n_outputs > 1:
+        return True
+    return d * x_size(data) <= SHORT_ROW or d >= LONG_ROW
+
+
+cdef inline Py_ssize_t block_rows(const Data* data, bint moments) noexcept nogil:
+    # The largest number of rows of a block.
+    cdef Py_ssize_t rows = BLOCK_VALUES // data.n_features, least = MIN_BLOCK_ROWS
+    if moments:
+        rows = MOMENT_VALUES // whole_lanes(data.n_features)
+        least = MIN_MOMENT_ROWS
+    elif data.n_outputs > 1:
+        rows = OUTPUT_VALUES // data.n_features // LANES * LANES
+        least = MIN_OUTPUT_ROWS
+    elif data.order != NULL:
+        rows = ORDERED_VALUES // data.n_features
+    return max(least, min(MAX_BLOCK_ROWS, rows // 4 * 4))
+
+
+cdef inline Py_ssize_t coef_size(const Data* data) noexcept nogil:
+    if data.n_outputs == 1:
+        return whole_lanes(data.n_features)
+    return (data.n_features + 1) * whole_lanes(data.n_outputs)
 
 
 cdef inline bint allocate(Work* work, const Data* data, bint moments) noexcept nogil:
     # One piece of memory for all that a pass needs; False when there is none.
-    cdef Py_ssize_t padded = whole_lanes(data.n_features)
-    cdef Py_ssize_t rows = BLOCK_VALUES // data.n_features
-    cdef Py_ssize_t least = MIN_BLOCK_ROWS, lanes, j
-    if data.order != NULL:
-        rows = ORDERED_VALUES // data.n_features
-    if moments:
-        rows = MOMENT_VALUES // padded
-        least = MIN_MOMENT_ROWS
-    rows = max(least, min(MAX_BLOCK_ROWS, rows // 4 * 4))
-    lanes = whole_lanes(rows)
+    cdef Py_ssize_t padded = whole_lanes(data.n_features), outputs = data.n_outputs
+    cdef Py_ssize_t lanes, j
     work.moments = moments
     work.padded = padded
-    work.max_rows = rows
-    work.copy_step = 1 if data.n_features == 1 else padded
+    work.max_rows = block_rows(data, moments)
+    lanes = whole_lanes(work.max_rows)
+    if outputs > 1:  # which would share sets of the cache
+        lanes += LANES
+    work.lanes = lanes
+    work.copy_step = padded
+    if data.n_features == 1 and outputs == 1:
+        work.copy_step = 1
     if moments and padded % 64 == 0:  # rows 512 bytes apart share sets of the cache
         work.copy_step += LANES
     work.memory = <double*> calloc(
-        4 * padded + 2 * LANES + 4 * lanes + lanes * max(work.copy_step, LANES),
+        2 * padded + coef_size(data) + outputs * padded + (1 + outputs) * LANES
+        + (3 * outputs + 1) * lanes + lanes * max(work.copy_step, LANES),
         sizeof(double),
     )
     if work.memory == NULL:
@@ -126,13 +161,13 @@ cdef inline bint allocate(Work* work, const Data* data, bint moments) noexcept n
     work.center = work.memory
     work.scale = work.center + padded
     work.coef = work.scale + padded
-    work.gradient = work.coef + padded
-    work.loss_sum = work.gradient + padded
+    work.gradient = work.coef + coef_size(data)
+    work.loss_sum = work.gradient + outputs * padded
     work.slope_sum = work.loss_sum + LANES
-    work.z = work.slope_sum + LANES
-    work.slope = work.z + lanes
-    work.y_memory = work.slope + lanes
-    work.weight_memory = work.y_memory + lanes
+    work.z = work.slope_sum + outputs * LANES
+    work.slope = work.z + outputs * lanes
+    work.y_memory = work.slope + outputs * lanes
+    work.weight_memory = work.y_memory + outputs * lanes
     work.x_memory = work.weight_memory + lanes
     for j in range(data.n_features):
         if data.center != NULL:
@@ -163,8 +198,10 @@ cdef inline bint in_place(
     if data.center != NULL or work.moments or data.x_step % size != 0:
         return False
     if data.n_features == 1:
-        return data.x_step == size and work.n_rows % LANES == 0
+        return data.n_outputs == 1 and data.x_step == size and work.n_rows % LANES == 0
     if by_fours(data, work) and work.n_rows % 4 != 0:
+        return False
+    if data.n_outputs > 1 and (data.x_single or work.n_rows % LANES != 0):
         return False
     return lanes_readable(data, start, work)
 
@@ -377,6 +414,28 @@ cdef inline void load_targets(
         weigh_evenly(work)
 
 
+cdef inline void spread_targets(
+    const Data* data, Py_ssize_t start, const Work* work
+) noexcept nogil:
+    # Put the targets of a block output after output. What is left behind them from
+    # other blocks weighs nothing.
+    cdef Py_ssize_t i, k
+    cdef const char* y
+    cdef double value
+    for i in range(work.n_rows):
+        y = data.y + (start + i if data.order == NULL else data.order[start + i]) * (
+            data.y_step
+        )
+        for k in range(data.n_outputs):
+            if data.y_single:
+                value = (<const float*> (y + k * data.target_step))[0]
+            else:
+                value = (<const double*> (y + k * data.target_step))[0]
+            if data.classes:
+                value = 1.0 if value == k else 0.0
+            work.y_memory[k * work.lanes + i] = value
+
+
 cdef inline void load_block(
     const Data* data, Py_ssize_t start, Work* work
 ) noexcept nogil:
@@ -390,6 +449,8 @@ cdef inline void load_block(
         else:
             gather_rows(<const double*> data.X, data, start, work)
         gather_targets(data, start, work)
+        if data.n_outputs > 1:
+            spread_targets(data, start, work)
         return
     if in_place(data, start, work):
         work.x = X
@@ -400,3 +461,5 @@ cdef inline void load_block(
     else:
         copy_rows(<const double*> X, data, start, work)
     load_targets(data, start, work)
+    if data.n_outputs > 1:
+        spread_targets(data, start, work)

@@ -16,6 +16,7 @@ def add_gradient(
     columns: NDArray[np.float64] | None,
     params: NDArray[np.float64],
     gradient: NDArray[np.float64],
+    n_outputs: int = 1,
 ) -> tuple[float, float]: ...
 def add_gradient_csr(
     kind: int,
@@ -28,6 +29,7 @@ def add_gradient_csr(
     n_features: int,
     params: NDArray[np.float64],
     gradient: NDArray[np.float64],
+    n_outputs: int = 1,
 ) -> tuple[float, float]: ...
 def add_moments(
     kind: int,
@@ -48,7 +50,7 @@ class Update:
         kind: int,
         constants: NDArray[np.float64],
         n_features: int,
-        fit_intercept: bool,
+        n_intercepts: int,
         l1: float,
         l2: float,
         bounds: NDArray[np.float64] | None,
@@ -79,6 +81,7 @@ def descend(
     trace: NDArray[np.float64],
     path: NDArray[np.float64] | None,
     update: Update | None = None,
+    n_outputs: int = 1,
 ) -> None: ...
 def descend_batches(
     kind: int,
@@ -95,6 +98,7 @@ def descend_batches(
     path_sum: NDArray[np.float64] | None,
     first: int,
     update: Update | None = None,
+    n_outputs: int = 1,
 ) -> int: ...
 def descend_batches_csr(
     kind: int,

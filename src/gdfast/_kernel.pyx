@@ -23,6 +23,10 @@ Design, with the reason for each point:
     array, what every step saw goes out as an array (`trace`).
 (g) The intercept is fitted when `params` has one value more than X has columns; it is
     the last one.
+(h) Several outputs share the reading of X. Parameters are then [coef; intercept] row by
+    row, a row of outputs for each feature; what follows from them goes by parameter and
+    knows nothing of outputs. The loops are others (`_outputs.pxd`), chosen once a
+    block: sums of some rows, features and outputs stay in registers.
 
 `gdfast._reference` holds the same functions in NumPy, written to be read.
 """
@@ -33,30 +37,44 @@ from libc.stdlib cimport calloc, free, malloc
 
 from gdfast cimport _simd
 from gdfast._batches cimport Batches, step_on_batches
-from gdfast._blocks cimport Data, Work, allocate, whole_lanes, x_value, y_value
-from gdfast._losses cimport N_LOSSES
+from gdfast._blocks cimport (
+    Data, Work, allocate, fold_lanes, whole_lanes, x_value, y_value,
+)
+from gdfast._losses cimport MULTINOMIAL, N_LOSSES
 from gdfast._moments cimport add_moment_pass, end_moment
-from gdfast._passes cimport add_pass, end_gradient, fold_lanes, weight_sum
+from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
 from gdfast._sparse cimport (
     BATCH_STORED, BLOCK_STORED, add_sparse_pass, all_below, allocate_rows, index_value,
     row_value,
 )
+from gdfast._sparse_outputs cimport add_sparse_outputs, allocate_sparse_outputs
 from gdfast._updates cimport (
     GD, N_RULES, N_SCALARS, Rule, look_ahead, n_slots, next_point, take_step,
 )
 
 
 cdef int describe_targets(
-    Data* data, Py_ssize_t n, const y_value[:] y, const double[::1] sample_weight
+    Data* data, Py_ssize_t n, const y_value[:] y, const double[::1] sample_weight,
+    Py_ssize_t n_outputs,
 ) except -1:
     # What is known of rows whatever they are made of.
-    if y.shape[0] != n:
-        raise ValueError("y must have one value for each row of X")
+    if n_outputs < 1:
+        raise ValueError("n_outputs must be at least 1")
+    data.classes = n_outputs > 1 and y.shape[0] == n
+    if y.shape[0] != n and y.shape[0] != n * n_outputs:
+        raise ValueError(
+            "y must have one value for each row of X, or for each of its outputs"
+        )
     if sample_weight is not None and sample_weight.shape[0] != n:
         raise ValueError("sample_weight must have one value for each row of X")
     data.y = <const char*> &y[0]
     data.y_step = y.strides[0]
+    data.target_step = 0
+    if not data.classes:
+        data.target_step = y.strides[0]
+        data.y_step *= n_outputs
+    data.n_outputs = n_outputs
     data.y_single = y_value is float
     data.n_rows = n
     data.order = NULL
@@ -71,6 +89,7 @@ cdef int describe_targets(
 cdef Data describe(
     const x_value[:, :] X, const y_value[:] y,
     const double[::1] sample_weight, const double[:, ::1] columns,
+    Py_ssize_t n_outputs,
 ) except *:
     # The pointers of one chunk, after the shapes have been compared.
     cdef Data data
@@ -79,7 +98,7 @@ cdef Data describe(
         raise ValueError("X must have at least one row and one column")
     if d > 1 and X.strides[1] != sizeof(x_value):
         raise ValueError("the values of a row of X must be contiguous")
-    describe_targets(&data, n, y, sample_weight)
+    describe_targets(&data, n, y, sample_weight, n_outputs)
     data.X = <const char*> &X[0, 0]
     data.x_step = X.strides[0]
     data.x_single = x_value is float
@@ -102,14 +121,14 @@ cdef int describe_columns(Data* data, const double[:, ::1] columns) except -1:
 cdef Data describe_rows(
     const x_value[::1] values, const index_value[::1] indices,
     const row_value[::1] indptr, const y_value[:] y, const double[::1] sample_weight,
-    Py_ssize_t n_features,
+    Py_ssize_t n_features, Py_ssize_t n_outputs,
 ) except *:
     # The same for rows of a sparse matrix.
     cdef Data data
     cdef Py_ssize_t n = indptr.shape[0] - 1
     if n <= 0 or n_features <= 0:
         raise ValueError("X must have at least one row and one column")
-    describe_targets(&data, n, y, sample_weight)
+    describe_targets(&data, n, y, sample_weight, n_outputs)
     if indices.shape[0] != values.shape[0]:
         raise ValueError("indices must have one value for each of data")
     data.n_features = n_features
@@ -141,12 +160,14 @@ cdef int check_places(
     return 0
 
 
-cdef bint has_intercept(Py_ssize_t n_params, Py_ssize_t n_features) except -1:
-    if n_params != n_features and n_params != n_features + 1:
+cdef bint has_intercept(Py_ssize_t n_params, const Data* data) except -1:
+    cdef Py_ssize_t n_coef = data.n_features * data.n_outputs
+    if n_params != n_coef and n_params != n_coef + data.n_outputs:
         raise ValueError(
-            "params must have n_features values, or one more for the intercept"
+            "params must have n_features values, or one more for the intercept, for "
+            "each output"
         )
-    return n_params != n_features
+    return n_params != n_coef
 
 
 cdef int check_gradient(const double[::1] gradient, Py_ssize_t n_params) except -1:
@@ -155,9 +176,11 @@ cdef int check_gradient(const double[::1] gradient, Py_ssize_t n_params) except 
     return 0
 
 
-cdef int known(int kind) except -1:
+cdef int known(int kind, Py_ssize_t n_outputs) except -1:
     if not 0 <= kind < N_LOSSES:
         raise ValueError(f"unknown loss number {kind}")
+    if kind == MULTINOMIAL and n_outputs == 1:
+        raise ValueError(f"the loss number {kind} is of two outputs or more")
     return kind
 
 
@@ -186,7 +209,7 @@ def cpu_level():
 def add_gradient(
     int kind, double param, const x_value[:, :] X, const y_value[:] y,
     const double[::1] sample_weight, const double[:, ::1] columns,
-    const double[::1] params, double[::1] gradient,
+    const double[::1] params, double[::1] gradient, Py_ssize_t n_outputs=1,
 ):
     """Add the loss gradient of a chunk of examples to a running sum.
 
@@ -207,15 +230,20 @@ def add_gradient(
         Features. The values of a row are contiguous, rows may be any step apart;
         read-only arrays and memory maps are accepted.
     y : ndarray of float32 or float64, shape (n_samples,)
-        Targets.
+        Targets. For several outputs, of shape (n_samples * n_outputs,): those of each
+        row side by side; or numbers k of classes, of which the output k has the target
+        1 and the others 0.
     sample_weight : ndarray of float64, shape (n_samples,), or None
         Non-negative weights; None weighs every row 1.
     columns : ndarray of float64, shape (2, n_features), or None
         Centres and factors: the features are ``(X - columns[0]) * columns[1]``.
     params : ndarray of float64, shape (n_features,) or (n_features + 1,)
         Where the gradient is taken: coefficients, then the intercept if it has one.
+        For several outputs each of these is a run of n_outputs values.
     gradient : ndarray of float64, shape of `params`, changed
         The running sum.
+    n_outputs : int
+        Number of outputs, at least 1. Their losses add up.
 
     Returns
     -------
@@ -231,12 +259,13 @@ def add_gradient(
         or `y` gives NaN sums, which the caller tests once per pass.
     MemoryError
         If there is no scratch memory: some 25 KiB or ten rows of doubles, whichever is
-        more.
+        more; for several outputs 150 KiB or 20 rows, and twice the size of `params`.
 
     Notes
     -----
-    4 n_samples n_features floating-point operations; `X` is read from memory once.
-    Releases the GIL; may be called from several threads with different `gradient`.
+    4 n_samples n_features n_outputs floating-point operations; `X` is read from memory
+    once. Releases the GIL; may be called from several threads with different
+    `gradient`.
 
     Examples
     --------
@@ -247,11 +276,11 @@ def add_gradient(
     >>> g
     array([ -8., -12.,  -4.])
     """
-    cdef Data data = describe(X, y, sample_weight, columns)
-    cdef bint fit_intercept = has_intercept(params.shape[0], data.n_features)
+    cdef Data data = describe(X, y, sample_weight, columns, n_outputs)
+    cdef bint fit_intercept = has_intercept(params.shape[0], &data)
     cdef Work work
     cdef double loss_sum
-    known(kind)
+    known(kind, n_outputs)
     check_gradient(gradient, params.shape[0])
     if not allocate(&work, &data, False):
         raise MemoryError()
@@ -267,6 +296,7 @@ def add_gradient_csr(
     int kind, double param, const x_value[::1] data, const index_value[::1] indices,
     const row_value[::1] indptr, const y_value[:] y, const double[::1] sample_weight,
     Py_ssize_t n_features, const double[::1] params, double[::1] gradient,
+    Py_ssize_t n_outputs=1,
 ):
     """Add the loss gradient of some rows of a sparse matrix to a running sum.
 
@@ -285,16 +315,12 @@ def add_gradient_csr(
     indptr : ndarray of int32 or int64, shape (n_samples + 1,)
         Where rows begin and, one further, end. It need not begin with 0 nor end with
         n_stored: a part of it stands for a part of the rows.
-    y : ndarray of float32 or float64, shape (n_samples,)
-        Targets.
-    sample_weight : ndarray of float64, shape (n_samples,), or None
-        Non-negative weights; None weighs every row 1.
+    y, sample_weight
+        Targets and weights, as in `add_gradient`.
     n_features : int
         Number of columns.
-    params : ndarray of float64, shape (n_features,) or (n_features + 1,)
-        Where the gradient is taken: coefficients, then the intercept if it has one.
-    gradient : ndarray of float64, shape of `params`, changed
-        The running sum.
+    params, gradient, n_outputs
+        As in `add_gradient`.
 
     Returns
     -------
@@ -309,12 +335,12 @@ def add_gradient_csr(
         If shapes disagree, `kind` is unknown, `indptr` falls or leaves `data`, or an
         index is out of range. Values are not inspected.
     MemoryError
-        If there is no scratch memory: up to 64 KiB.
+        If there is no scratch memory: up to 64 KiB, or 7 KiB for each output.
 
     Notes
     -----
-    4 n_stored operations; `data` and `indices` are read from memory once. Releases the
-    GIL; may be called from several threads with different `gradient`.
+    4 n_stored n_outputs operations; `data` and `indices` are read from memory once.
+    Releases the GIL; may be called from several threads with different `gradient`.
 
     Examples
     --------
@@ -329,21 +355,30 @@ def add_gradient_csr(
     array([-8., -8., -4.])
     """
     cdef Data rows = describe_rows(
-        data, indices, indptr, y, sample_weight, n_features
+        data, indices, indptr, y, sample_weight, n_features, n_outputs
     )
-    cdef bint fit_intercept = has_intercept(params.shape[0], n_features)
+    cdef bint fit_intercept = has_intercept(params.shape[0], &rows)
     cdef Work work
     cdef double loss_sum
     cdef bint in_range
     check_places(indptr, data.shape[0], &rows)
-    known(kind)
+    known(kind, n_outputs)
     check_gradient(gradient, params.shape[0])
-    if not allocate_rows(&work, rows.n_rows, BLOCK_STORED):
+    if not (
+        allocate_rows(&work, rows.n_rows, BLOCK_STORED) if n_outputs == 1
+        else allocate_sparse_outputs(&work, &rows)
+    ):
         raise MemoryError()
     with nogil:
-        in_range = add_sparse_pass(
-            kind, param, &rows, &work, &params[0], &gradient[0], fit_intercept
-        )
+        if n_outputs == 1:
+            in_range = add_sparse_pass(
+                kind, param, &rows, &work, &params[0], &gradient[0], fit_intercept
+            )
+        else:
+            in_range = add_sparse_outputs(
+                kind, param, <const x_value*> rows.X, <const index_value*> rows.indices,
+                &indptr[0], &rows, &work, &params[0], fit_intercept, &gradient[0],
+            )
         loss_sum = fold_lanes(work.loss_sum)
         free(work.memory)
     if not in_range:
@@ -404,14 +439,14 @@ def add_moments(
      [14. 20.  6.]
      [ 4.  6.  2.]]
     """
-    cdef Data data = describe(X, y, sample_weight, columns)
+    cdef Data data = describe(X, y, sample_weight, columns, 1)
     cdef Py_ssize_t d = data.n_features
-    cdef bint fit_intercept = has_intercept(params.shape[0], d)
+    cdef bint fit_intercept = has_intercept(params.shape[0], &data)
     cdef Work work
     cdef double* sums
     cdef double* left = NULL
     cdef double loss_sum, weights
-    known(kind)
+    known(kind, 1)
     check_gradient(gradient, params.shape[0])
     if moment.shape[0] != params.shape[0] or moment.shape[1] != params.shape[0]:
         raise ValueError("moment must have shape (n_params, n_params)")
@@ -454,9 +489,9 @@ cdef class Update:
         Its constants, in the order of its class; those that it does not have are
         ignored.
     n_features : int
-        Number of coefficients.
-    fit_intercept : bool
-        Whether there is one parameter more, which has no penalty and no bounds.
+        Number of coefficients, of all outputs together.
+    n_intercepts : int
+        Number of parameters behind them, which have no penalty and no bounds.
     l1, l2 : float
         Factors of the sum of |coef| and of half the sum of coef^2 in the penalty.
     bounds : ndarray of float64, shape (2, n_features), or None
@@ -482,10 +517,10 @@ cdef class Update:
 
     def __init__(
         self, int kind, const double[::1] constants, Py_ssize_t n_features,
-        bint fit_intercept, double l1, double l2, const double[:, ::1] bounds,
+        Py_ssize_t n_intercepts, double l1, double l2, const double[:, ::1] bounds,
         double[::1] state,
     ):
-        cdef Py_ssize_t n_params = n_features + fit_intercept
+        cdef Py_ssize_t n_params = n_features + n_intercepts
         if not 0 <= kind < N_RULES:
             raise ValueError(f"unknown rule number {kind}")
         if constants.shape[0] != 3:
@@ -494,7 +529,9 @@ cdef class Update:
             bounds.shape[0] != 2 or bounds.shape[1] != n_features
         ):
             raise ValueError("bounds must have shape (2, n_features)")
-        if n_features < 1 or state.shape[0] != N_SCALARS + n_slots(kind) * n_params:
+        if n_features < 1 or n_intercepts < 0 or (
+            state.shape[0] != N_SCALARS + n_slots(kind) * n_params
+        ):
             raise ValueError("state must have 2 + n_slots * n_params values")
         self.bounds = bounds
         self.state = state
@@ -603,6 +640,7 @@ def descend(
     const double[::1] sample_weight, const double[:, ::1] columns,
     double[::1] params, const double[::1] rates,
     double[:, ::1] trace, double[:, ::1] path, Update update=None,
+    Py_ssize_t n_outputs=1,
 ):
     """Make ``len(rates)`` full-batch steps of gradient descent in one call.
 
@@ -615,7 +653,8 @@ def descend(
     kind, param, X, y, sample_weight, columns
         The loss and the examples, as in `add_gradient`.
     params : ndarray of float64, shape (n_features,) or (n_features + 1,), changed
-        Coefficients, then the intercept if one is fitted.
+        Coefficients, then the intercept if one is fitted; for several outputs runs of
+        them, as in `add_gradient`.
     rates : ndarray of float64, shape (n_steps,)
         Learning rate of every step.
     trace : ndarray of float64, shape (n_steps, 3) or (n_steps + 1, 3), changed
@@ -628,6 +667,8 @@ def descend(
         ahead, the point where it took the gradient.
     update : Update or None
         Rule, penalty and bounds; None for plain gradient descent.
+    n_outputs : int
+        Number of outputs, at least 1.
 
     Raises
     ------
@@ -638,7 +679,8 @@ def descend(
 
     Notes
     -----
-    4 n_samples n_features operations and one reading of `X` a step. Releases the GIL.
+    4 n_samples n_features n_outputs operations and one reading of `X` a step. Releases
+    the GIL.
     Splitting the steps over several calls gives the same bits.
 
     Examples
@@ -652,9 +694,9 @@ def descend(
     array([[10. , 10. ,  1. ],
            [ 2.5,  5. ,  0.5]])
     """
-    cdef Data data = describe(X, y, sample_weight, columns)
+    cdef Data data = describe(X, y, sample_weight, columns, n_outputs)
     cdef Py_ssize_t n_params = params.shape[0], n_steps = rates.shape[0], t, j
-    cdef bint fit_intercept = has_intercept(n_params, data.n_features)
+    cdef bint fit_intercept = has_intercept(n_params, &data)
     cdef Work work
     cdef double[2] idle
     cdef Rule rule = chosen_rule(update, n_params, idle)
@@ -662,7 +704,7 @@ def descend(
     cdef double* gradient
     cdef const double* point
     cdef double weights, loss_sum
-    known(kind)
+    known(kind, n_outputs)
     check_outputs(n_steps, n_params, trace, path)
     memory = <double*> malloc(2 * n_params * sizeof(double))
     if memory == NULL or not allocate(&work, &data, False):
@@ -710,7 +752,7 @@ cdef Batches describe_batches(
 ) except *:
     # What batches are made of, after a look at all that is asked for.
     cdef Batches batches
-    has_intercept(n_params, data.n_features)
+    has_intercept(n_params, data)
     if size < 1:
         raise ValueError("batch_size must be at least 1")
     if order is not None:
@@ -743,7 +785,7 @@ def descend_batches(
     const double[::1] sample_weight, const double[:, ::1] columns,
     const Py_ssize_t[::1] order, Py_ssize_t batch_size, double[::1] params,
     const double[::1] rates, double[::1] sums, double[::1] path_sum,
-    Py_ssize_t first, Update update=None,
+    Py_ssize_t first, Update update=None, Py_ssize_t n_outputs=1,
 ):
     """Make a step on each batch of rows, one after the other.
 
@@ -759,7 +801,8 @@ def descend_batches(
     batch_size : int
         Rows of a batch, at least 1; the last one has what is left.
     params : ndarray of float64, shape (n_features,) or (n_features + 1,), changed
-        Coefficients, then the intercept if one is fitted.
+        Coefficients, then the intercept if one is fitted; for several outputs runs of
+        them, as in `add_gradient`.
     rates : ndarray of float64, shape (n_batches,) or more
         Learning rates of the steps.
     sums : ndarray of float64, shape (2,), changed
@@ -771,6 +814,8 @@ def descend_batches(
         The first of these.
     update : Update or None
         Rule, penalty and bounds; None for plain gradient descent.
+    n_outputs : int
+        Number of outputs, at least 1.
 
     Returns
     -------
@@ -787,7 +832,8 @@ def descend_batches(
 
     Notes
     -----
-    4 n_rows n_features operations. Releases the GIL. Rows out of order are copied, and
+    4 n_rows n_features n_outputs operations. Releases the GIL. Rows out of order are
+    copied, and
     asked for ahead of that. Splitting the batches over several calls gives the same
     bits.
 
@@ -801,7 +847,7 @@ def descend_batches(
     >>> print(params, sums)
     [1.68] [16.16  2.  ]
     """
-    cdef Data data = describe(X, y, sample_weight, columns)
+    cdef Data data = describe(X, y, sample_weight, columns, n_outputs)
     cdef Batches batches = describe_batches(
         &data, order, batch_size, params.shape[0], rates, sums, path_sum, first
     )
@@ -809,7 +855,7 @@ def descend_batches(
     cdef Rule rule = chosen_rule(update, params.shape[0], idle)
     cdef Work work
     cdef Py_ssize_t n_steps
-    known(kind)
+    known(kind, n_outputs)
     if not allocate_batches(&batches, rule.n_params) or not allocate(
         &work, &data, False
     ):
@@ -880,7 +926,7 @@ def descend_batches_csr(
     [1.68] [16.16  2.  ]
     """
     cdef Data rows = describe_rows(
-        data, indices, indptr, y, sample_weight, n_features
+        data, indices, indptr, y, sample_weight, n_features, 1
     )
     cdef Batches batches = describe_batches(
         &rows, order, batch_size, params.shape[0], rates, sums, path_sum, first
@@ -891,7 +937,7 @@ def descend_batches_csr(
     cdef Py_ssize_t n_steps
     describe_columns(&rows, columns)
     check_places(indptr, data.shape[0], &rows)
-    known(kind)
+    known(kind, 1)
     if not allocate_batches(&batches, rule.n_params) or not allocate_rows(
         &work, batch_size, BATCH_STORED
     ):

@@ -6,7 +6,7 @@
 
 from libc.math cimport INFINITY
 
-from gdfast._simd cimport absolute, divide, scale, splat, vec, where_less
+from gdfast._simd cimport absolute, divide, exponent, scale, splat, vec, where_less
 
 # The number of each loss, as a type of its own: a fused function becomes one for each.
 cdef enum SquaredError:
@@ -35,7 +35,8 @@ cdef enum Perceptron:
     PERCEPTRON = 11
 
 cdef enum:
-    N_LOSSES = 12
+    MULTINOMIAL = 12  # of all outputs of a row together: `softmax_rows`
+    N_LOSSES = 13
 
 ctypedef fused Loss:
     SquaredError
@@ -246,3 +247,10 @@ cdef inline vec log1p_unit(vec x) noexcept nogil:
     return where_less(x, limit, splat(0.0), splat(0.6931471805599453)) + (
         2.0 * s + s * t * p
     )
+
+
+cdef inline vec log1p_positive(vec x) noexcept nogil:
+    # log(1 + x) for 0 <= x < 2^1000 within 2 ulp: k log 2 + log(1 + r), r from 0 to 1.
+    cdef vec k = exponent(1.0 + x)
+    cdef vec r = scale(1.0 + x, 6755399441055744.0 - k) - 1.0
+    return k * 0.6931471805599453 + log1p_unit(where_less(k, splat(0.5), x, r))

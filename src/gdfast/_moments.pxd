@@ -1,7 +1,7 @@
 # A pass that adds up second moments beside the gradient: squared errors need no other.
 
-from gdfast._blocks cimport Data, Work, load_block, whole_lanes, x_size
-from gdfast._passes cimport add_block, add_column, begin_pass, fold_lanes
+from gdfast._blocks cimport Data, Work, fold_lanes, load_block, whole_lanes, x_size
+from gdfast._passes cimport add_block, add_column, begin_pass
 from gdfast._simd cimport LANES, PARTS, TALL, WIDTH, load, prefetch, splat, store, vec
 
 

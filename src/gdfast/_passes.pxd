@@ -3,16 +3,14 @@
 from libc.string cimport memset
 
 from gdfast._blocks cimport (
-    Data, Work, by_fours, foresee, load_any, load_block, whole_lanes, x_value, y_value,
+    Data, Work, by_fours, fold_lanes, foresee, load_any, load_block, whole_lanes,
+    x_value,
 )
-from gdfast._losses cimport (
-    EPSILON_INSENSITIVE, HALF_SQUARED_ERROR, HINGE, HUBER, LOG_LOSS, MODIFIED_HUBER,
-    PERCEPTRON, POISSON, QUANTILE, SQUARED_EPSILON_INSENSITIVE, SQUARED_ERROR,
-    SQUARED_HINGE, Loss, evaluate,
-)
+from gdfast._outputs cimport add_outputs, begin_outputs, end_outputs
 from gdfast._simd cimport (
     LANES, PARTS, WIDTH, fold, fold4, lead, load, splat, store, vec,
 )
+from gdfast._slopes cimport slope_rows
 
 
 cdef inline void predict_column(
@@ -73,70 +71,6 @@ cdef inline void predict_each(
             part[k] += part[PARTS + k]
         work.z[i] = fold(part) + b
         x += work.step
-
-
-cdef inline void keep(
-    const Work* work, Py_ssize_t i, vec loss, vec slope, vec* loss_sum, vec* slope_sum
-) noexcept nogil:
-    # Weigh loss and slope of some rows and add them up.
-    if work.weight != NULL:
-        loss = loss * load(work.weight + i)
-        slope = slope * load(work.weight + i)
-    store(work.slope + i, slope)
-    loss_sum[0] += loss
-    slope_sum[0] += slope
-
-
-cdef inline void slope_loop(
-    Loss kind, double param, const y_value* y, const Work* work
-) noexcept nogil:
-    # Slope of every row by one loss, and the sums of loss and slope.
-    cdef Py_ssize_t i = 0, n = work.n_rows
-    cdef int k
-    cdef const double* z = work.z
-    cdef vec loss, slope
-    cdef vec[PARTS] losses, slopes
-    for k in range(PARTS):
-        losses[k] = load(work.loss_sum + k * WIDTH)
-        slopes[k] = load(work.slope_sum + k * WIDTH)
-    while i < n:
-        for k in range(PARTS):
-            loss = evaluate(kind, load(z + i), load_any(y + i), param, &slope)
-            keep(work, i, loss, slope, &losses[k], &slopes[k])
-            i += WIDTH
-    for k in range(PARTS):
-        store(work.loss_sum + k * WIDTH, losses[k])
-        store(work.slope_sum + k * WIDTH, slopes[k])
-
-
-cdef inline void slope_rows(
-    int kind, double param, const y_value* y, const Work* work
-) noexcept nogil:
-    # The choice of loss: each constant makes a loop of its own.
-    if kind == SQUARED_ERROR:
-        slope_loop(SQUARED_ERROR, param, y, work)
-    elif kind == HALF_SQUARED_ERROR:
-        slope_loop(HALF_SQUARED_ERROR, param, y, work)
-    elif kind == LOG_LOSS:
-        slope_loop(LOG_LOSS, param, y, work)
-    elif kind == HUBER:
-        slope_loop(HUBER, param, y, work)
-    elif kind == EPSILON_INSENSITIVE:
-        slope_loop(EPSILON_INSENSITIVE, param, y, work)
-    elif kind == SQUARED_EPSILON_INSENSITIVE:
-        slope_loop(SQUARED_EPSILON_INSENSITIVE, param, y, work)
-    elif kind == QUANTILE:
-        slope_loop(QUANTILE, param, y, work)
-    elif kind == POISSON:
-        slope_loop(POISSON, param, y, work)
-    elif kind == HINGE:
-        slope_loop(HINGE, param, y, work)
-    elif kind == SQUARED_HINGE:
-        slope_loop(SQUARED_HINGE, param, y, work)
-    elif kind == MODIFIED_HUBER:
-        slope_loop(MODIFIED_HUBER, param, y, work)
-    elif kind == PERCEPTRON:
-        slope_loop(PERCEPTRON, param, y, work)
 
 
 cdef inline void add_column(
@@ -227,19 +161,14 @@ cdef inline void add_block(
         add_features(x, data, work)
 
 
-cdef inline double fold_lanes(const double* lane_sum) noexcept nogil:
-    cdef int k
-    cdef vec[PARTS] part
-    for k in range(PARTS):
-        part[k] = load(lane_sum + k * WIDTH)
-    return fold(part)
-
-
 cdef inline double begin_pass(
     const Data* data, Work* work, const double* params, bint fit_intercept
 ) noexcept nogil:
     # Zero the sums and take over the parameters; returns the intercept.
     cdef Py_ssize_t d = data.n_features, j
+    if data.n_outputs > 1:
+        begin_outputs(data, work, params, fit_intercept)
+        return 0.0
     memset(work.coef, 0, 2 * (work.padded + LANES) * sizeof(double))
     for j in range(d):
         work.coef[j] = params[j]
@@ -251,6 +180,9 @@ cdef inline void end_gradient(
 ) noexcept nogil:
     # gradient += the sums of a pass.
     cdef Py_ssize_t d = data.n_features, j
+    if data.n_outputs > 1:
+        end_outputs(data, work, gradient, fit_intercept)
+        return
     if d == 1:
         gradient[0] += fold_lanes(work.gradient)
     else:
@@ -270,7 +202,11 @@ cdef inline double add_pass(
     while start < data.n_rows:
         if work.n_rows != data.n_rows:  # else all of them are here since the last pass
             load_block(data, start, work)
-        if work.single:
+        if data.n_outputs > 1:
+            add_outputs(kind, param, data, start, work)
+            if data.order != NULL:  # the other half of what is to be asked for
+                foresee(data, work, work.n_rows - work.n_rows // 2)
+        elif work.single:
             add_block(kind, param, <const float*> work.x, data, work, b)
         else:
             add_block(kind, param, <const double*> work.x, data, work, b)

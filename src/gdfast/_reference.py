@@ -103,6 +103,15 @@ def perceptron(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
     return np.maximum(-s * z, 0), np.where(s * z <= 0, -s, 0)
 
 
+def multinomial(z: Doubles, y: Doubles, _: float) -> tuple[Doubles, Doubles]:
+    """Return the loss ``log(sum of exp(z)) - y . z`` of every row and its slopes."""
+    largest = z.max(axis=1, keepdims=True)
+    e = np.exp(z - largest)
+    total = e.sum(axis=1, keepdims=True)
+    at = (y * z).sum(axis=1, keepdims=True)
+    return np.log(total) + (largest - at), e / total - y
+
+
 # In the order of the numbers in `_losses.pxd`.
 LOSSES = (
     squared_error,
@@ -117,6 +126,7 @@ LOSSES = (
     squared_hinge,
     modified_huber,
     perceptron,
+    multinomial,
 )
 
 
@@ -129,25 +139,43 @@ def add_gradient(
     columns: Doubles | None,
     params: Doubles,
     gradient: Doubles,
+    n_outputs: int = 1,
 ) -> tuple[float, float]:
     """Add the loss gradient of a chunk of examples to a running sum.
 
     See ``gdfast._kernel.add_gradient``.
     """
     n, d = X.shape
-    check_shapes(kind, n, d, y, sample_weight, columns, params)
+    check_shapes(kind, n, d, y, sample_weight, columns, params, n_outputs)
     if gradient.shape != params.shape:
         raise ValueError("gradient must have the shape of params")
     weight = np.ones(n) if sample_weight is None else sample_weight
     if columns is not None:
         X = (X - columns[0]) * columns[1]
-    coef, intercept = params[:d], params[d:].sum()
-    z = X @ coef + intercept
-    loss, slope = LOSSES[kind](z, y.astype(np.float64), param)
-    slope *= weight
-    gradient[:d] += X.T @ slope
-    gradient[d:] += slope.sum()
-    return float(loss @ weight), float(weight.sum())
+    coef, intercept = split(params, d, n_outputs)
+    z = X @ coef + intercept.sum(axis=0)
+    loss, slope = LOSSES[kind](z, targets(y, n, n_outputs), param)
+    slope *= weight[:, None]
+    coef_sum, intercept_sum = split(gradient, d, n_outputs)
+    coef_sum += X.T @ slope
+    intercept_sum += slope.sum(axis=0)
+    return float(loss.sum(axis=1) @ weight), float(weight.sum())
+
+
+def split(params: Doubles, d: int, n_outputs: int) -> tuple[Doubles, Doubles]:
+    """Return views: coefficients, a column for each output, and a row of intercepts."""
+    matrix = params.reshape(-1, n_outputs)
+    return matrix[:d], matrix[d:]
+
+
+def targets(y: Floats, n: int, n_outputs: int) -> Doubles:
+    """Return a column for each output; of a class, whether it is the row's."""
+    matrix: Doubles
+    if len(y) < n * n_outputs:
+        matrix = (y[:, None] == np.arange(n_outputs)).astype(np.float64)
+    else:
+        matrix = y.astype(np.float64).reshape(n, n_outputs)
+    return matrix
 
 
 def add_gradient_csr(
@@ -161,15 +189,16 @@ def add_gradient_csr(
     n_features: int,
     params: Doubles,
     gradient: Doubles,
+    n_outputs: int = 1,
 ) -> tuple[float, float]:
     """Add the loss gradient of some rows of a sparse matrix to a running sum.
 
     See ``gdfast._kernel.add_gradient_csr``.
     """
     n, d = len(indptr) - 1, n_features
-    check_rows(n, d, y, sample_weight)
+    check_rows(n, d, y, sample_weight, n_outputs)
     check_stored(data, indices, indptr, np.arange(n))
-    check_model(kind, d, params)
+    check_model(kind, d, params, n_outputs)
     if gradient.shape != params.shape:
         raise ValueError("gradient must have the shape of params")
     stored = slice(indptr[0], indptr[-1])
@@ -178,12 +207,15 @@ def add_gradient_csr(
         raise ValueError("indices must be from 0 to n_features - 1")
     row = np.repeat(np.arange(n), np.diff(indptr))
     weight = np.ones(n) if sample_weight is None else sample_weight
-    z = np.bincount(row, value * params[column], n) + params[d:].sum()
-    loss, slope = LOSSES[kind](z, y.astype(np.float64), param)
-    slope *= weight
-    gradient[:d] += np.bincount(column, slope[row] * value, d)
-    gradient[d:] += slope.sum()
-    return float(loss @ weight), float(weight.sum())
+    coef, intercept = split(params, d, n_outputs)
+    z = np.zeros((n, n_outputs)) + intercept.sum(axis=0)
+    np.add.at(z, row, value[:, None] * coef[column])
+    loss, slope = LOSSES[kind](z, targets(y, n, n_outputs), param)
+    slope *= weight[:, None]
+    coef_sum, intercept_sum = split(gradient, d, n_outputs)
+    np.add.at(coef_sum, column, value[:, None] * slope[row])
+    intercept_sum += slope.sum(axis=0)
+    return float(loss.sum(axis=1) @ weight), float(weight.sum())
 
 
 def add_moments(
@@ -202,7 +234,7 @@ def add_moments(
     See ``gdfast._kernel.add_moments``.
     """
     n, d = X.shape
-    check_shapes(kind, n, d, y, sample_weight, columns, params)
+    check_shapes(kind, n, d, y, sample_weight, columns, params, 1)
     if gradient.shape != params.shape:
         raise ValueError("gradient must have the shape of params")
     if moment.shape != (len(params), len(params)):
@@ -227,13 +259,13 @@ class Update:
         kind: int,
         constants: Doubles,
         n_features: int,
-        fit_intercept: bool,
+        n_intercepts: int,
         l1: float,
         l2: float,
         bounds: Doubles | None,
         state: Doubles,
     ) -> None:
-        n_params = n_features + fit_intercept
+        n_params = n_features + n_intercepts
         if not 0 <= kind < len(RULES):
             raise ValueError(f"unknown rule number {kind}")
         if constants.shape != (3,):
@@ -241,7 +273,11 @@ class Update:
         if bounds is not None and bounds.shape != (2, n_features):
             raise ValueError("bounds must have shape (2, n_features)")
         self.rule, n_slots = RULES[kind]
-        if n_features < 1 or state.shape != (2 + n_slots * n_params,):
+        if (
+            n_features < 1
+            or n_intercepts < 0
+            or state.shape != (2 + n_slots * n_params,)
+        ):
             raise ValueError("state must have 2 + n_slots * n_params values")
         self.constants, self.l1, self.l2 = constants.tolist(), l1, l2
         self.n_features, self.n_params = n_features, n_params
@@ -441,7 +477,7 @@ RULES = (
 def chosen_rule(update: Update | None, n_params: int) -> Update:
     """Return an update, plain gradient descent if there is none."""
     if update is None:
-        return Update(0, np.zeros(3), n_params, False, 0.0, 0.0, None, np.zeros(2))
+        return Update(0, np.zeros(3), n_params, 0, 0.0, 0.0, None, np.zeros(2))
     if update.n_params != n_params:
         raise ValueError("update must have been made for as many params")
     return update
@@ -465,17 +501,18 @@ def descend(
     trace: Doubles,
     path: Doubles | None,
     update: Update | None = None,
+    n_outputs: int = 1,
 ) -> None:
     """Make ``len(rates)`` steps of gradient descent, see ``gdfast._kernel.descend``."""
     n, d = X.shape
-    check_shapes(kind, n, d, y, sample_weight, columns, params)
+    check_shapes(kind, n, d, y, sample_weight, columns, params, n_outputs)
     update = chosen_rule(update, len(params))
     check_outputs(len(rates), len(params), trace, path)
     for t in range(len(trace)):
         point, rate = next_point(update, params, rates[t : t + 1])
         gradient = np.zeros_like(params)
         loss_sum, weight_sum = add_gradient(
-            kind, param, X, y, sample_weight, columns, point, gradient
+            kind, param, X, y, sample_weight, columns, point, gradient, n_outputs
         )
         gradient /= weight_sum
         if path is not None:
@@ -498,10 +535,11 @@ def descend_batches(
     path_sum: Doubles | None,
     first: int,
     update: Update | None = None,
+    n_outputs: int = 1,
 ) -> int:
     """Make a step on each batch of rows, see ``gdfast._kernel.descend_batches``."""
     n, d = X.shape
-    check_shapes(kind, n, d, y, sample_weight, columns, params)
+    check_shapes(kind, n, d, y, sample_weight, columns, params, n_outputs)
     update = chosen_rule(update, len(params))
     if batch_size < 1:
         raise ValueError("batch_size must be at least 1")
@@ -517,7 +555,7 @@ def descend_batches(
         raise ValueError("sums must have two values")
     if path_sum is not None and path_sum.shape != params.shape:
         raise ValueError("path_sum must have the shape of params")
-    made, row = 0, np.empty(3)
+    made, row, of_rows = 0, np.empty(3), y.reshape(n, -1)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
@@ -526,7 +564,8 @@ def descend_batches(
         point, rate = next_point(update, params, rates[made : made + 1])
         gradient = np.zeros_like(params)
         loss_sum, weight_sum = add_gradient(
-            kind, param, X[rows], y[rows], weight, columns, point, gradient
+            *(kind, param, X[rows], of_rows[rows].ravel(), weight, columns),
+            *(point, gradient, n_outputs),
         )
         gradient /= weight_sum
         update.take_step(loss_sum / weight_sum, point, gradient, rate, params, row)
@@ -561,7 +600,7 @@ def descend_batches_csr(
     See ``gdfast._kernel.descend_batches_csr``.
     """
     n = len(indptr) - 1
-    check_rows(n, n_features, y, sample_weight)
+    check_rows(n, n_features, y, sample_weight, 1)
     rows = np.arange(n) if order is None else order
     if len(rows) and rows.min() >= 0 and rows.max() < n:
         check_stored(data, indices, indptr, rows)
@@ -658,12 +697,13 @@ def check_shapes(
     sample_weight: Doubles | None,
     columns: Doubles | None,
     params: Doubles,
+    n_outputs: int,
 ) -> None:
     """Raise the errors of the kernel, in its words and in its order."""
-    check_rows(n, d, y, sample_weight)
+    check_rows(n, d, y, sample_weight, n_outputs)
     if columns is not None and columns.shape != (2, d):
         raise ValueError("columns must have shape (2, n_features)")
-    check_model(kind, d, params)
+    check_model(kind, d, params, n_outputs)
 
 
 def check_stored(
@@ -679,21 +719,30 @@ def check_stored(
         raise ValueError("indptr must stay within data")
 
 
-def check_rows(n: int, d: int, y: Floats, sample_weight: Doubles | None) -> None:
+def check_rows(
+    n: int, d: int, y: Floats, sample_weight: Doubles | None, n_outputs: int
+) -> None:
     """Raise the errors about the number of rows."""
     if n <= 0 or d <= 0:
         raise ValueError("X must have at least one row and one column")
-    if len(y) != n:
-        raise ValueError("y must have one value for each row of X")
+    if n_outputs < 1:
+        raise ValueError("n_outputs must be at least 1")
+    if len(y) not in (n, n * n_outputs):
+        raise ValueError(
+            "y must have one value for each row of X, or for each of its outputs"
+        )
     if sample_weight is not None and len(sample_weight) != n:
         raise ValueError("sample_weight must have one value for each row of X")
 
 
-def check_model(kind: int, d: int, params: Doubles) -> None:
+def check_model(kind: int, d: int, params: Doubles, n_outputs: int) -> None:
     """Raise the errors about the parameters and the loss."""
-    if len(params) not in (d, d + 1):
+    if len(params) not in (d * n_outputs, (d + 1) * n_outputs):
         raise ValueError(
-            "params must have n_features values, or one more for the intercept"
+            "params must have n_features values, or one more for the intercept, for "
+            "each output"
         )
     if not 0 <= kind < len(LOSSES):
         raise ValueError(f"unknown loss number {kind}")
+    if LOSSES[kind] is multinomial and n_outputs == 1:
+        raise ValueError(f"the loss number {kind} is of two outputs or more")

@@ -77,6 +77,13 @@ static inline gd_vec gd_scale(gd_vec x, gd_vec shifted_k)
     return (gd_vec)((gd_words)x + ((gd_words)shifted_k << 52));
 }
 
+/* The largest k with 2^k <= x, for x from 1 on that is finite. */
+static inline gd_vec gd_exponent(gd_vec x)
+{
+    gd_words bits = ((gd_words)x >> 52) | 0x4330000000000000; /* 2^52 and what is or'ed */
+    return (gd_vec)bits - (4503599627370496.0 + 1023.0);
+}
+
 #else
 
 typedef double gd_vec;
@@ -94,6 +101,12 @@ static inline gd_vec gd_absolute(gd_vec x) { return fabs(x); }
 static inline gd_vec gd_scale(gd_vec x, gd_vec shifted_k)
 {
     return ldexp(x, (int)(shifted_k - 6755399441055744.0));
+}
+static inline gd_vec gd_exponent(gd_vec x)
+{
+    int k;
+    frexp(x, &k);
+    return k - 1;
 }
 
 #endif

@@ -19,6 +19,7 @@ cdef extern from "_simd.h" nogil:
     vec where_less "gd_where_less"(vec x, vec limit, vec a, vec b)
     vec absolute "gd_absolute"(vec x)
     vec scale "gd_scale"(vec x, vec shifted_k)
+    vec exponent "gd_exponent"(vec x)
     void prefetch "gd_prefetch"(const void* address)
     void prefetch_far "gd_prefetch_far"(const void* address)
     double fold "gd_fold"(const vec* part)

@@ -77,21 +77,23 @@ def check_X(X: Any, name: str = "X") -> tuple[Matrix, tuple[str, ...] | None]:
     return array, names
 
 
-def check_y(y: object, n_samples: int, name: str = "y") -> Floats:
-    """Return the targets as a vector of `n_samples` values that the kernel reads.
+def check_y(y: object, n_samples: int, name: str = "y", *, max_dims: int = 1) -> Floats:
+    """Return the targets as `n_samples` values, or rows of some, in floating point.
 
     Parameters
     ----------
-    y : array-like, shape (n_samples,)
+    y : array-like, shape (n_samples,) or (n_samples, n_outputs)
         Numbers, of any real type.
     n_samples : int
         How many there must be.
     name : str
         What to call it in messages.
+    max_dims : int
+        Whether there may be rows, 2, or values alone, 1.
 
     Returns
     -------
-    ndarray of float32 or float64, shape (n_samples,)
+    ndarray of float32 or float64, of the same shape
         `y` itself where that can be.
 
     Raises
@@ -100,14 +102,17 @@ def check_y(y: object, n_samples: int, name: str = "y") -> Floats:
         As `check_X`, and if there are more or fewer than `n_samples`.
     """
     array = y if type(y) is np.ndarray else _array(y, name)
-    if array.ndim != 1:
+    if array.ndim == 2 == max_dims and array.shape[1] > 0:
+        pass
+    elif array.ndim != 1:
         hint = f"; did you mean {name}.ravel()?" if array.size == n_samples > 1 else ""
         raise ValueError(
             f"{name} must have one dimension (n_samples,), got shape "
             f"{array.shape}{hint}"
         )
     if len(array) != n_samples:
-        raise ValueError(f"{name} has {len(array)} values, but X has {n_samples} rows")
+        what = "values" if array.ndim == 1 else "rows"
+        raise ValueError(f"{name} has {len(array)} {what}, but X has {n_samples} rows")
     return _floats(array, name)
 
 
@@ -150,17 +155,19 @@ def check_sample_weight(
 
 
 def check_class_weight(
-    class_weight: object, y: Floats, sample_weight: Doubles | None
+    class_weight: object, y: Floats, n_classes: int, sample_weight: Doubles | None
 ) -> Doubles | None:
-    """Return weights of the rows with those of their classes, 0 and 1, in them.
+    """Return weights of the rows with those of their classes in them.
 
     Parameters
     ----------
     class_weight : dict of class to number, "balanced" or None
         Factors of the weights of a class; 1 for one that a dict has not. "balanced" is
-        the sum of all weights over twice that of the class.
-    y : ndarray of float32 or float64, shape (n_samples,)
+        the sum of all weights over that of the class and the number of classes.
+    y : ndarray of float32 or float64
         Targets.
+    n_classes : int
+        How many classes there are, numbered from 0 on.
     sample_weight : ndarray of float64, shape (n_samples,), or None
         Weights of the rows.
 
@@ -172,30 +179,32 @@ def check_class_weight(
     Raises
     ------
     TypeError, ValueError
-        If `class_weight` is something else, leaves no weight, or y has other values
-        than 0 and 1.
+        If `class_weight` is something else, leaves no weight, or y has values that are
+        not numbers of classes.
     """
     if class_weight is None:
         return sample_weight
-    ones = y == 1
-    if not (ones | (y == 0)).all():
-        raise ValueError("class_weight needs labels: values of y that are 0 or 1")
+    classes = range(n_classes)
+    known = "0 and 1" if n_classes == 2 else f"0 to {n_classes - 1}"
+    rows = [y == label for label in classes]
+    if y.ndim != 1 or not np.any(rows, axis=0).all():
+        raise ValueError(f"class_weight needs labels: values of y that are {known}")
     weights = np.ones(len(y)) if sample_weight is None else sample_weight
     if isinstance(class_weight, str) and class_weight == "balanced":
-        counts = np.array([weights[~ones].sum(), weights[ones].sum()])
-        present = max(1, np.count_nonzero([(~ones).any(), ones.any()]))
+        counts = np.array([weights[of_class].sum() for of_class in rows])
+        present = max(1, sum(bool(of_class.any()) for of_class in rows))
         factors = np.divide(
-            counts.sum(), present * counts, out=np.zeros(2), where=counts > 0
+            counts.sum(), present * counts, out=np.zeros(n_classes), where=counts > 0
         )
     elif isinstance(class_weight, Mapping):
-        if unknown := [label for label in class_weight if label not in (0, 1)]:
+        if unknown := [label for label in class_weight if label not in classes]:
             raise ValueError(
-                f"class_weight has the class {unknown[0]!r}; there are 0 and 1"
+                f"class_weight has the class {unknown[0]!r}; there are {known}"
             )
         factors = np.array(
             [
                 check_number(class_weight.get(label, 1.0), "class_weight", low=0)
-                for label in (0, 1)
+                for label in classes
             ]
         )
     else:
@@ -204,29 +213,31 @@ def check_class_weight(
             f"got {class_weight!r}"
         )
     with np.errstate(over="ignore"):
-        weights = weights * np.where(ones, factors[1], factors[0])
+        weights = weights * factors[y.astype(np.intp)]
     if not weights.any() or weights.max() == np.inf:
         raise ValueError("class_weight must leave rows with a weight, and a finite one")
     return check_sample_weight(weights, len(y))
 
 
 def check_coef(
-    coef: object, n_features: int, name: str = "coef"
+    coef: object, n_features: int, outputs: int | None = None, name: str = "coef"
 ) -> NDArray[np.float64]:
-    """Return coefficients as a new float64 vector of `n_features` finite values.
+    """Return coefficients as new float64 values that are finite.
 
     Parameters
     ----------
     coef : array-like, shape (n_features,), or a number if there is one feature
-        The coefficients.
+        The coefficients; of several outputs of shape (n_outputs, n_features).
     n_features : int
         How many there must be.
+    outputs : int or None
+        Number of outputs; None for a single one without a dimension of its own.
     name : str
         What to call it in messages.
 
     Returns
     -------
-    ndarray of float64, shape (n_features,)
+    ndarray of float64, shape (n_features,) or (n_outputs, n_features)
         A copy.
 
     Raises
@@ -235,12 +246,75 @@ def check_coef(
         If it is not numbers, has another shape or is not finite.
     """
     array = _floats(_array(coef, name), name).astype(np.float64)
-    if array.ndim == 0 and n_features == 1:
+    if array.ndim == 0 and n_features == 1 and outputs is None:
         array = array.reshape(1)
-    if array.shape != (n_features,):
+    shape: tuple[int, ...] = (n_features,)
+    meaning = "one value for each column of X"
+    if outputs is not None:
+        shape = (outputs, n_features)
+        meaning = "a row for each output with one value for each column of X"
+    if array.shape != shape:
         raise ValueError(
-            f"{name} must have shape ({n_features},), one value for each column of X, "
-            f"got {array.shape}"
+            f"{name} must have shape {shape}, {meaning}, got {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got {array}")
+    return array
+
+
+def count_outputs(coef: object) -> int | None:
+    """Return the number of outputs of a model.
+
+    Parameters
+    ----------
+    coef : array-like
+        Its coefficients.
+
+    Returns
+    -------
+    int or None
+        The number of rows; None where there are none but values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they cannot be turned into an array.
+    """
+    array = _array(coef, "coef")
+    return len(array) if array.ndim == 2 else None
+
+
+def check_intercept(
+    intercept: object, outputs: int | None = None, name: str = "intercept"
+) -> float | NDArray[np.float64]:
+    """Return a constant term, or one for each output.
+
+    Parameters
+    ----------
+    intercept : float or array-like, shape (n_outputs,)
+        The constant term; a number is that of all outputs.
+    outputs : int or None
+        Number of outputs; None for a single one without a dimension of its own.
+    name : str
+        What to call it in messages.
+
+    Returns
+    -------
+    float or ndarray of float64, shape (n_outputs,)
+        The same.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not numbers, has another shape or is not finite.
+    """
+    if outputs is None or isinstance(intercept, Real):
+        return check_number(intercept, name)
+    array = _floats(_array(intercept, name), name).astype(np.float64)
+    if array.shape != (outputs,):
+        raise ValueError(
+            f"{name} must be a number or have shape ({outputs},), one value for each "
+            f"output, got {array.shape}"
         )
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {array}")

@@ -72,8 +72,8 @@ class Backtracking:
     updater : Updater
         What is done with the gradient; its rule is gradient descent, accelerated or
         not.
-    n_features : int
-        Number of coefficients.
+    n_coef : int
+        Number of coefficients, of all outputs.
     l2 : float
         Factor of half of their squares in the penalty.
     carried : ndarray of float64, shape (2,), or None
@@ -109,7 +109,7 @@ class Backtracking:
         self,
         summation: Summation,
         updater: Updater,
-        n_features: int,
+        n_coef: int,
         l2: float,
         carried: Doubles | None = None,
     ) -> None:
@@ -119,7 +119,7 @@ class Backtracking:
         if carried is not None:
             rate, last_rate = carried.tolist()
             self.origin = Origin(rate, last_rate, None)
-        self._n_features = n_features
+        self._n_coef = n_coef
         self._l2 = l2
 
     @property
@@ -193,9 +193,9 @@ class Backtracking:
             return known
         gradient_sum, loss_sum, weight_sum = self.summation.gradient(point)
         loss, mean_gradient = loss_sum / weight_sum, gradient_sum / weight_sum
-        coef, gradient = point[: self._n_features], mean_gradient.copy()
+        coef, gradient = point[: self._n_coef], mean_gradient.copy()
         with np.errstate(over="ignore", invalid="ignore"):
-            gradient[: self._n_features] += self._l2 * coef
+            gradient[: self._n_coef] += self._l2 * coef
             value = loss + self._l2 * float(coef @ coef) / 2
         return Smooth(point, loss, mean_gradient, value, gradient)
 

@@ -122,10 +122,13 @@ class Batches:
         self._generator = generator
         self._average = average
         self._path_sum = np.zeros(n_params) if average else None
-        X = summation.examples.X
-        work = X.size // len(X) + ROW_VALUES
+        examples = summation.examples
+        X, n_outputs = examples.X, examples.n_outputs
+        work = (X.size // len(X) + ROW_VALUES) * n_outputs
         batch = size * work + STEP_VALUES + n_params
-        self._batches = CHUNK_VALUES // batch  # of a call; 0 where it has a part of one
+        # Of a call; 0 where it has a part of one; also for sparse rows with several.
+        by_parts = isinstance(X, CSR) and n_outputs > 1
+        self._batches = 0 if by_parts else CHUNK_VALUES // batch
         self._rows = max(1, CHUNK_VALUES // work)  # of such a part
 
     @property
@@ -190,7 +193,8 @@ class Batches:
     def values_per_step(self) -> int:
         """Values that an epoch reads."""
         X = self.summation.examples.X
-        return int(X.size + ROW_VALUES * len(X))
+        n_outputs = self.summation.examples.n_outputs
+        return int(X.size + ROW_VALUES * len(X)) * n_outputs
 
     def last_rate(self, n_iter: int) -> float:
         """Return the rate of the last update, or what was meant for the first one."""
@@ -264,7 +268,7 @@ class Batches:
         n_batches = -(-(rows.stop - rows.start) // self._size)
         if order is None:
             examples = examples.rows(rows)
-        X, y, weight, columns = examples
+        X, y, weight, columns, n_outputs = examples
         steps: tuple[Any, ...] = (
             None if order is None else order[rows],
             self._size,
@@ -279,7 +283,9 @@ class Batches:
             stored = X.data, X.indices, X.indptr, y, weight, columns, X.shape[1]
             made = kernel.descend_batches_csr(loss.kind, loss.param, *stored, *steps)
         else:
-            made = kernel.descend_batches(loss.kind, loss.param, *examples, *steps)
+            made = kernel.descend_batches(
+                loss.kind, loss.param, X, y, weight, columns, *steps, n_outputs
+            )
         self.n_steps += made
 
     def _step_on_parts(

@@ -9,7 +9,7 @@ import numpy as np
 
 from gdfast._typing import Doubles
 from gdfast.descent import RowCallback
-from gdfast.units import Units
+from gdfast.units import Units, plain
 
 
 class Iteration(NamedTuple):
@@ -22,9 +22,10 @@ class Iteration(NamedTuple):
     loss : float
         Mean loss.
     coef : ndarray of float64, shape (n_features,)
-        Coefficients, in the caller's units.
+        Coefficients, in the caller's units; of several outputs of shape (n_outputs,
+        n_features).
     intercept : float
-        Constant term.
+        Constant term; of several outputs an ndarray of shape (n_outputs,).
     validation_loss : float or None
         Mean loss of the rows held out, with `early_stopping`.
     """
@@ -32,7 +33,7 @@ class Iteration(NamedTuple):
     iteration: int
     loss: float
     coef: Doubles
-    intercept: float
+    intercept: float | Doubles
     validation_loss: float | None = None
 
 
@@ -56,7 +57,7 @@ def row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallb
         iteration: int, loss: float, params: Doubles, held_out: float | None
     ) -> bool:
         coef, intercept = units.model(params)
-        row = Iteration(iteration, loss, coef, float(intercept), held_out)
+        row = Iteration(iteration, loss, coef, plain(intercept), held_out)
         try:
             result = callback(row)
             return isinstance(result, (bool, np.bool_)) and bool(result)

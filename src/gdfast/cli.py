@@ -374,10 +374,16 @@ def _predict(arguments: argparse.Namespace) -> int:
         # Neither rows nor columns can be dropped here: no advice.
         raise ValueError(error.problem) from error
     _print_notes(arguments.file, table)
-    predictions = "\n".join(map(repr, fit.predict(table).tolist()))
+    predicted = fit.predict(table)
+    title, n_outputs = "prediction", 1
+    if predicted.ndim == 2:
+        n_outputs = predicted.shape[1]
+        title = ",".join(f"prediction [{k}]" for k in range(n_outputs))
+    rows = predicted.reshape(-1, n_outputs).tolist()
+    predictions = "\n".join(",".join(map(repr, row)) for row in rows)
     if arguments.output:
         with atomic_write(arguments.output) as file:
-            file.write(f"prediction\n{predictions}\n".encode())
+            file.write(f"{title}\n{predictions}\n".encode())
         print(f"wrote {arguments.output}", file=report_to)
     else:
         print(predictions)

@@ -148,14 +148,16 @@ class CSR:
 
         Parameters
         ----------
-        coef : ndarray of float64, shape (n_features,)
-            One for every column.
+        coef : ndarray of float64, shape (n_features,) or (n_outputs, n_features)
+            One for every column, or of every output.
 
         Returns
         -------
-        ndarray of float64, shape (n_rows,)
+        ndarray of float64, shape (n_rows,) or (n_rows, n_outputs)
             Sums of value times coefficient.
         """
+        if coef.ndim == 2:
+            return np.stack([self.dot(row) for row in coef], axis=1)
         products = self.values * coef[self.columns]
         return np.bincount(self.row_numbers(), products, len(self)).astype(float)
 

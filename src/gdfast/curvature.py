@@ -31,7 +31,8 @@ def largest_eigenvalue(
     summation : Summation
         Over the examples; the loss and the targets are not used.
     n_params : int
-        Number of features, and one more for the 1 where it is there.
+        Number of features, and one more for the 1 where it is there, whatever the
+        number of outputs.
     second_moment : ndarray of float64, shape (n_params, n_params), or None
         M, if it is known.
 
@@ -120,6 +121,8 @@ def _smaller_moment(summation: Summation, n_params: int) -> Doubles:
     """Return M, or a smaller matrix whose nonzero eigenvalues are the same."""
     examples = summation.examples
     if needs_moments(len(examples.X), n_params):
+        if examples.n_outputs > 1:
+            summation = _without_targets(summation)
         sums = summation.moments(np.zeros(n_params))
         return sums.moment / sums.totals.weight_sum
     weight = examples.sample_weight
@@ -131,7 +134,7 @@ def _smaller_moment(summation: Summation, n_params: int) -> Doubles:
 
 def _row_moment(examples: Examples, fit_intercept: bool) -> Doubles:
     """Return the products ``[x, 1] [z, 1]'`` of all pairs of rows x and z."""
-    X, _, weight, columns = examples
+    X, _, weight, columns, _ = examples
     moment = np.full((len(X), len(X)), float(fit_intercept))
     width = max(1, CHUNK_VALUES // len(X))
     for start in range(0, X.shape[1], width):
@@ -162,9 +165,7 @@ def _lanczos(summation: Summation, n_params: int) -> float:
 
     The gradient of half the squared error with y = 0 is M times the parameters.
     """
-    examples = summation.examples
-    examples = examples._replace(y=np.broadcast_to(np.zeros(1), len(examples.X)))
-    summation = Summation(HalfSquaredError(), examples, summation.team)
+    summation = _without_targets(summation)
     steps = min(LANCZOS_STEPS, n_params)
     basis = np.zeros((steps, n_params))
     tridiagonal = np.zeros((steps, steps))
@@ -184,3 +185,11 @@ def _lanczos(summation: Summation, n_params: int) -> float:
             break
         tridiagonal[k, k + 1] = tridiagonal[k + 1, k] = norm
     return float(np.linalg.eigvalsh(tridiagonal[: k + 1, : k + 1])[-1])
+
+
+def _without_targets(summation: Summation) -> Summation:
+    """Return half the sum of squared predictions of one output."""
+    examples = summation.examples
+    zeros = np.broadcast_to(np.zeros(1), len(examples.X))
+    examples = examples._replace(y=zeros, n_outputs=1)
+    return Summation(HalfSquaredError(), examples, summation.team)

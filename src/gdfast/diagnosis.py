@@ -145,7 +145,9 @@ def _unfinished(
     if max_stable is not None and rate >= max_stable:
         parts.append(_too_large(rate, at_step, max_stable, examples))
         return " ".join(parts)
-    unevenness = _unevenness(examples, len(descent.params) > examples.X.shape[1])
+    unevenness = _unevenness(
+        examples, len(descent.params) > examples.X.shape[1] * examples.n_outputs
+    )
     assert monitor.zero is not None
     error = descent.gradient_max * unevenness * unevenness
     if descent.stalled and error <= MINIMUM * monitor.zero[1]:

@@ -64,8 +64,8 @@ class Updater:
         The rule.
     penalty : Penalty
         What is added to the mean loss, and bounds.
-    n_features, n_params : int
-        Number of coefficients, and one more where there is an intercept.
+    n_coef, n_params : int
+        Number of coefficients, and of these and the intercepts.
     schedule : Schedule or None
         The learning rates; None if they are to be found from the curvature.
 
@@ -83,7 +83,7 @@ class Updater:
         self,
         optimizer: Optimizer,
         penalty: Penalty,
-        n_features: int,
+        n_coef: int,
         n_params: int,
         schedule: Schedule | None = None,
     ) -> None:
@@ -92,8 +92,8 @@ class Updater:
         self.step = kernel.Update(
             optimizer.kind,
             optimizer.constants,
-            n_features,
-            n_params > n_features,
+            n_coef,
+            n_params - n_coef,
             *penalty,
             self.state,
         )
@@ -235,7 +235,8 @@ class Passes:
         # Sparse rows are rarely so few that Python takes longer than they do.
         if not isinstance(examples.X, CSR) and examples.X.size <= CHUNK_VALUES:
             kernel.descend(
-                loss.kind, loss.param, *examples, params, rates, trace, path, step
+                *(loss.kind, loss.param, *examples[:-1]),
+                *(params, rates, trace, path, step, examples.n_outputs),
             )
             return trace, path
         for t in range(len(trace)):
@@ -403,11 +404,11 @@ class Moments:
 
 def _near_mean(examples: Examples) -> Doubles:
     """Return the mean of some rows from everywhere that have weight."""
-    X, _, weight, _ = examples
+    X, _, weight, *_ = examples
     n_rows = len(X) if weight is None else np.count_nonzero(weight)
     step = max(1, n_rows // CENTER_ROWS)
     total, count = np.zeros(X.shape[1]), 0
-    for X, _, weight, _ in examples.chunks():
+    for X, _, weight, *_ in examples.chunks():
         rows = X[::step] if weight is None else X[np.flatnonzero(weight)[::step]]
         total += rows.sum(axis=0, dtype=np.float64)
         count += len(rows)
@@ -473,8 +474,9 @@ def choose(
     Returns
     -------
     Passes or Moments
-        `Moments` if the loss is a square, the moments are no burden on memory, no
-        square overflows and `saving` says that it is worth it; else `Passes`.
+        `Moments` if the loss is a square of one output, the moments are no burden on
+        memory, no square overflows and `saving` says that it is worth it; else
+        `Passes`.
     """
     n_samples, n_features = summation.examples.X.shape
     if before is None:
@@ -485,6 +487,7 @@ def choose(
     if (
         worth_it
         and loss.quadratic
+        and summation.examples.n_outputs == 1
         and not isinstance(summation.examples.X, CSR)  # whose moments are dense
         and moment_room(summation.examples) > 0
     ):

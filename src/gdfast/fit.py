@@ -83,11 +83,13 @@ class Fit:
 
     Parameters
     ----------
-    coef : ndarray of float64, shape (n_features,)
+    coef : ndarray of float64, shape (n_features,) or (n_outputs, n_features)
         Coefficients, in units of y per unit of each column of X; for "log_loss" those
-        of the log-odds of y = 1, for "poisson" of the logarithm of the expected y.
-    intercept : float
-        Constant term, in the units of a prediction; 0 if none was fitted.
+        of the log-odds of y = 1, for "poisson" of the logarithm of the expected y. A
+        row for each output if y had columns or was numbers of classes.
+    intercept : float or ndarray of float64, shape (n_outputs,)
+        Constant term, in the units of a prediction; 0 if none was fitted. One for each
+        output where there are several.
     loss : float
         The objective of this model on the training data: mean loss and penalty.
     n_iter : int
@@ -143,7 +145,7 @@ class Fit:
     """
 
     coef: Doubles
-    intercept: float
+    intercept: float | Doubles
     loss: float
     n_iter: int
     converged: bool
@@ -160,7 +162,7 @@ class Fit:
     state: State | None = field(default=None, repr=False)
 
     def predict(self, X: object) -> Doubles:
-        """Return the raw predictions ``X @ coef + intercept``.
+        """Return the raw predictions ``X @ coef.T + intercept``.
 
         Parameters
         ----------
@@ -170,10 +172,11 @@ class Fit:
 
         Returns
         -------
-        ndarray of float64, shape (n_samples,)
+        ndarray of float64, shape (n_samples,) or (n_samples, n_outputs)
             Predictions, in units of y, or for "log_loss" the log-odds of y = 1, for
-            "poisson" the logarithm of the expected y; of labels, above 0 for 1. A
-            number for a number.
+            "poisson" the logarithm of the expected y; of labels, above 0 for 1. Of
+            several classes, the largest of a row is that of the class:
+            ``fit.predict(X).argmax(axis=1)``. A number for a number, or a row.
 
         Raises
         ------
@@ -188,9 +191,9 @@ class Fit:
             return number
         matrix, names = check_X(X)
         n_samples, n_features = matrix.shape
-        if n_features != len(self.coef):
+        if n_features != self.coef.shape[-1]:
             raise ValueError(
-                f"X has {n_features} columns, but the model has {len(self.coef)} "
+                f"X has {n_features} columns, but the model has {self.coef.shape[-1]} "
                 "coefficients"
             )
         if None not in (names, self.feature_names) and names != self.feature_names:
@@ -198,7 +201,7 @@ class Fit:
                 f"X has the feature names {_listed(names)}, but the model was trained "
                 f"on {_listed(self.feature_names)}, in this order"
             )
-        prediction = np.empty(n_samples)
+        prediction = np.empty((n_samples, *self.coef.shape[:-1]))
         if isinstance(matrix, CSR):
             for part in matrix.chunks(PREDICT_VALUES):
                 prediction[part] = matrix[part].dot(self.coef)
@@ -206,7 +209,7 @@ class Fit:
             rows = max(1, PREDICT_VALUES // n_features)
             for start in range(0, n_samples, rows):
                 part = slice(start, start + rows)
-                np.matmul(matrix[part], self.coef, out=prediction[part])
+                np.matmul(matrix[part], self.coef.T, out=prediction[part])
         prediction += self.intercept
         if not np.isfinite(prediction).all():
             raise_nonfinite(X=matrix)
@@ -233,6 +236,8 @@ class Fit:
 
         state = self.__getstate__()
         arrays = {"coef": state.pop("coef")}
+        if isinstance(self.intercept, np.ndarray):
+            arrays["intercept"] = state.pop("intercept")
         if self.state is not None:
             ended = state.pop("state")._asdict()
             rule = ended.pop("optimizer")
@@ -265,11 +270,12 @@ class Fit:
 
     def __str__(self) -> str:
         """Return a summary of a few lines."""
-        names = self.feature_names or [f"x{j + 1}" for j in range(len(self.coef))]
-        terms = list(zip(names, self.coef, strict=True))[:SHOWN_COEFFICIENTS]
-        rows = [(f"coef {name}", f"{value:.10g}") for name, value in terms]
-        if len(self.coef) > len(terms):
-            rows.append(("...", f"{len(self.coef) - len(terms)} more"))
+        n_features = self.coef.shape[-1]
+        names = self.feature_names or [f"x{j + 1}" for j in range(n_features)]
+        rows = [
+            *_shown([f"coef {name}" for name in names], self.coef),
+            *_shown(["intercept"], np.asarray(self.intercept)[..., None]),
+        ]
         params = [f"{name}={value:g}" for name, value in self.loss_params.items()]
         penalty = "".join(f" + {by:g} {name}" for name, by in self.penalty.items())
         loss = ", ".join([self.loss_name, *params]) + penalty
@@ -278,7 +284,6 @@ class Fit:
         if self.standardized:
             note += ", of standardised columns"
         rows += [
-            ("intercept", f"{self.intercept:.10g}"),
             (f"{'objective' if penalty else 'loss'} ({loss})", f"{self.loss:.10g}"),
             ("iterations", str(self.n_iter)),
             ("learning rate", f"{self.learning_rate:.6g}{note}"),
@@ -356,6 +361,8 @@ def load(path: str | os.PathLike[str]) -> Fit:
         state = json.loads(archive["state"].item())
         _check_written(state)
         state["coef"] = archive["coef"]
+        if "intercept" in archive:
+            state["intercept"] = archive["intercept"]
         if state["feature_names"] is not None:
             state["feature_names"] = tuple(state["feature_names"])
         if "optimizer" in state:
@@ -399,3 +406,14 @@ def _listed(names: tuple[str, ...] | None) -> str:
     """Return names for a message, the first few of many."""
     shown = [repr(name) for name in (names or ())[:8]]
     return ", ".join([*shown, "..."] if len(names or ()) > 8 else shown)
+
+
+def _shown(labels: list[str], values: Doubles) -> list[tuple[str, str]]:
+    """Return the first rows of a summary for values of one output, or of each."""
+    if values.ndim == 2:
+        labels = [f"{label} [{k}]" for k in range(len(values)) for label in labels]
+    terms = list(zip(labels, values.flat, strict=True))[:SHOWN_COEFFICIENTS]
+    rows = [(label, f"{value:.10g}") for label, value in terms]
+    if values.size > len(terms):
+        rows.append(("...", f"{values.size - len(terms)} more"))
+    return rows

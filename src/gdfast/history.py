@@ -28,7 +28,9 @@ class History:
         Structured: ``iteration`` (int64), then, in a full history, ``coef`` (float64,
         shape (n_features,)) and ``intercept`` (float64) if one is fitted, then
         ``loss`` (float64, the mean loss) and, with early stopping, ``validation_loss``
-        (float64, that of the rows held out).
+        (float64, that of the rows held out). Of several outputs
+        ``coef`` has shape (n_outputs, n_features) and ``intercept`` shape
+        (n_outputs,).
     feature_names : tuple of str or None
         Titles of the coefficients.
 
@@ -78,8 +80,8 @@ class History:
         loss : ndarray of float64, shape (n_rows,)
             Mean losses.
         coef : ndarray of float64, shape (n_rows, n_features), or None
-            Coefficients.
-        intercept : ndarray of float64, shape (n_rows,), or None
+            Coefficients; of several outputs of shape (n_rows, n_outputs, n_features).
+        intercept : ndarray of float64, shape (n_rows,) or (n_rows, n_outputs), or None
             Intercepts.
         feature_names : tuple of str or None
             Titles of the coefficients.
@@ -95,9 +97,9 @@ class History:
         """
         fields: list[Any] = [("iteration", np.int64)]
         if coef is not None:
-            fields.append(("coef", np.float64, (coef.shape[1],)))
+            fields.append(("coef", np.float64, coef.shape[1:]))
         if intercept is not None:
-            fields.append(("intercept", np.float64))
+            fields.append(("intercept", np.float64, intercept.shape[1:]))
         fields.append(("loss", np.float64))
         if validation_loss is not None:
             fields.append(("validation_loss", np.float64))
@@ -118,15 +120,16 @@ class History:
         titles = ["iteration"]
         fields = self.array.dtype.names or ()
         if "coef" in fields:
-            n_features = self.array["coef"].shape[1]
+            *outputs, n_features = self.array["coef"].shape[1:]
             if self.feature_names is not None and n_features > 1:
-                titles += self.feature_names
+                weights = list(self.feature_names)
             elif n_features == 1:
-                titles.append("weight")
+                weights = ["weight"]
             else:
-                titles += [f"weight {j + 1}" for j in range(n_features)]
+                weights = [f"weight {j + 1}" for j in range(n_features)]
+            titles += _of_outputs(weights, outputs)
         if "intercept" in fields:
-            titles.append("bias")
+            titles += _of_outputs(["bias"], list(self.array["intercept"].shape[1:]))
         titles += [name for name in fields if name.endswith("loss")]
         return tuple(titles)
 
@@ -211,8 +214,15 @@ class History:
         """Return the printed columns of some rows."""
         columns: list[NDArray[Any]] = []
         for name in rows.dtype.names or ():
-            columns += list(rows[name].T) if rows[name].ndim == 2 else [rows[name]]
+            columns += list(rows[name].reshape(len(rows), -1).T)
         return columns
+
+
+def _of_outputs(titles: list[str], outputs: list[int]) -> list[str]:
+    """Return titles, of a single output as they are, else of each in turn."""
+    if not outputs:
+        return titles
+    return [f"{title} [{k}]" for k in range(outputs[0]) for title in titles]
 
 
 def _texts(column: NDArray[Any] | None, n_rows: int) -> list[str]:

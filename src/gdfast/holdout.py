@@ -74,8 +74,7 @@ def hold_out(
     ValueError
         If no row is left for one of the two that has weight.
     """
-    X, y, weight, columns = examples
-    n_samples = len(X)
+    weight, n_samples = examples.sample_weight, len(examples.X)
     chosen = generator.permutation(n_samples)[: math.ceil(fraction * n_samples)]
     chosen.sort()
     held_out = examples.rows(chosen)
@@ -88,4 +87,4 @@ def hold_out(
             f"{'hold out' if weight.any() else 'train on'}: {len(chosen)} of "
             f"{n_samples} are held out"
         )
-    return Examples(X, y, weight, columns), held_out
+    return examples._replace(sample_weight=weight), held_out

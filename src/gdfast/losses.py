@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+import numpy as np
+
 from gdfast._typing import Floats
-from gdfast._validation import SEARCH_ROWS, check_number, raise_nonfinite
+from gdfast._validation import SEARCH_ROWS, check_number
 
 
 class Domain(Enum):
@@ -18,6 +20,7 @@ class Domain(Enum):
     PROBABILITY = "from 0 to 1"
     BINARY = "0 or 1"
     NON_NEGATIVE = "0 or more"
+    CLASS = "the number of a class"
 
 
 @dataclass(frozen=True)
@@ -61,29 +64,29 @@ class Loss:
 
     @property
     def has_labels(self) -> bool:
-        """Whether targets may be the labels 0 and 1 of two classes."""
-        return self.domain in (Domain.PROBABILITY, Domain.BINARY)
+        """Whether targets may be numbers of classes: 0 and 1, and more for more."""
+        return self.domain in (Domain.PROBABILITY, Domain.BINARY, Domain.CLASS)
 
     @property
     def params(self) -> dict[str, float]:
         """The parameter by its name; empty if there is none."""
         return dict(vars(self))
 
-    def check_targets(self, y: Floats) -> None:
-        """Raise if a target is not in the domain.
+    def misfit(self, y: Floats) -> tuple[int, ...] | None:
+        """Return where the first target is that is not in the domain.
 
         Parameters
         ----------
-        y : ndarray of float32 or float64, shape (n_samples,)
+        y : ndarray of float32 or float64, shape (n_samples,) or (n_samples, n_outputs)
             The targets.
 
-        Raises
-        ------
-        ValueError
-            Naming the loss, its domain and the first target that is outside.
+        Returns
+        -------
+        tuple of int or None
+            Its index; None if there is none.
         """
         if self.domain is Domain.REAL:
-            return
+            return None
         for start in range(0, len(y), SEARCH_ROWS):
             part = y[start : start + SEARCH_ROWS]
             match self.domain:
@@ -93,13 +96,12 @@ class Loss:
                     good = (part == 0) | (part == 1)
                 case Domain.NON_NEGATIVE:
                     good = part >= 0
+                case Domain.CLASS:
+                    good = (part >= 0) & (part < np.inf) & (part == np.floor(part))
             if not good.all():
-                raise_nonfinite(y=y)
-                at = int(good.argmin())
-                raise ValueError(
-                    f"y must be {self.domain.value} for the loss {self.name!r}, got "
-                    f"{part[at]} at [{start + at}]"
-                )
+                first, *rest = np.unravel_index(good.argmin(), good.shape)
+                return start + int(first), *map(int, rest)
+        return None
 
 
 @dataclass(frozen=True)
@@ -392,6 +394,29 @@ class Perceptron(Loss):
     domain = Domain.BINARY
 
 
+@dataclass(frozen=True)
+class Multinomial(Loss):
+    """Multinomial logistic loss of several outputs together, one for each class.
+
+    ``log(sum of exp(z)) - sum of y z``, where z are the outputs of a row.
+
+    Notes
+    -----
+    For numbers of classes, 0, 1, ..., of which y is 1 for the class of the row and 0
+    for the others; or for probabilities of the classes. Slopes ``exp(z) / (sum of
+    exp(z)) - y``. The same added to all z changes nothing, so that coefficients are
+    determined by a penalty, or by the start. The Hessian in z is
+    ``diag(p) - p p'``, whose eigenvalues are at most 1/2. scikit-learn's
+    ``LogisticRegression``.
+    """
+
+    kind = 12
+    name = "multinomial"
+    formula = "log(sum of exp(z)) - sum of y z"
+    max_curvature = 0.5
+    domain = Domain.CLASS
+
+
 LOSSES: dict[str, type[Loss]] = {
     loss.name: loss
     for loss in (
@@ -407,6 +432,7 @@ LOSSES: dict[str, type[Loss]] = {
         SquaredHinge,
         ModifiedHuber,
         Perceptron,
+        Multinomial,
     )
 }
 

@@ -21,7 +21,7 @@ from gdfast.rates import costs_little, curvature, find_stable_rate, stable_rate
 from gdfast.settings import Settings
 from gdfast.stopping import Reason
 from gdfast.sums import Examples
-from gdfast.units import Units
+from gdfast.units import Units, plain
 
 # The largest stable rate and why a run ended take longer to find than a small run.
 # When X and the way of the parameters are at most this many values, a fit keeps a copy
@@ -47,7 +47,7 @@ def raise_unstarted(run: Prepared, descent: Descent) -> None:
     first = run.monitor.first
     if math.isfinite(descent.losses[0] if first is None else first[0]):
         return
-    raise_nonfinite(X=run.examples.X, y=run.examples.y)
+    raise_nonfinite(X=run.examples.X, y=run.examples.targets)
     culprits = "X or y"
     if run.start.params.any():
         culprits = "coef_init, intercept_init, X or y"
@@ -92,7 +92,7 @@ def make_fit(
     coef, intercept = units.model(descent.params if best is None else best.params)
     fit = Fit(
         coef=coef,
-        intercept=float(intercept),
+        intercept=plain(intercept),
         loss=float(descent.losses[-1] if best is None else best.loss),
         n_iter=n_iter,
         converged=descent.reason.converged,
@@ -166,9 +166,12 @@ def _watched(run: Prepared, descent: Descent) -> Doubles | None:
 
 def _copy(examples: Examples) -> Examples:
     """Return examples that nobody else can change."""
-    X, y, weight, columns = examples
-    weight = None if weight is None else weight.copy()
-    return Examples(X.copy(), y.copy(), weight, columns)
+    weight = examples.sample_weight
+    return examples._replace(
+        X=examples.X.copy(),
+        y=examples.y.copy(),
+        sample_weight=None if weight is None else weight.copy(),
+    )
 
 
 def _history(

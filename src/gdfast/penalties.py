@@ -77,20 +77,24 @@ def check_penalty(penalty: object, alpha: object, l1_ratio: object) -> Penalty:
     return Penalty(l1=alpha * share, l2=alpha * (1 - share))
 
 
-def check_bounds(bounds: object, n_features: int) -> Doubles:
+def check_bounds(
+    bounds: object, n_features: int, outputs: int | None = None
+) -> Doubles:
     """Return bounds of the coefficients as an array.
 
     Parameters
     ----------
     bounds : pair of float or array-like
-        Smallest and largest values, each a number or one for each coefficient; -inf and
-        inf where there is no bound.
+        Smallest and largest values, each a number or one for each column, or of several
+        outputs one for each of theirs; -inf and inf where there is no bound.
     n_features : int
-        Number of coefficients.
+        Number of columns.
+    outputs : int or None
+        Number of outputs; None for a single one without a dimension of its own.
 
     Returns
     -------
-    ndarray of float64, shape (2, n_features)
+    ndarray of float64, shape (2, n_features) or (2, n_outputs, n_features)
         The bounds.
 
     Raises
@@ -102,7 +106,8 @@ def check_bounds(bounds: object, n_features: int) -> Doubles:
     """
     if not isinstance(bounds, (tuple, list, np.ndarray)) or len(bounds) != 2:
         raise ValueError(f"bounds must be a pair (low, high), got {bounds!r}")
-    array = np.empty((2, n_features))
+    shape = (n_features,) if outputs is None else (outputs, n_features)
+    array = np.empty((2, *shape))
     for row, bound in zip(array, bounds, strict=True):
         try:
             values = np.asarray(bound)
@@ -110,10 +115,11 @@ def check_bounds(bounds: object, n_features: int) -> Doubles:
             raise ValueError(f"bounds must be numbers or arrays: {error}") from error
         if values.dtype.kind not in "iuf":
             raise TypeError(f"bounds must be numbers, got {bound!r}")
-        if values.shape not in ((), (n_features,)):
+        if values.shape not in ((), (n_features,), shape):
+            each = "" if outputs is None else f" of each of the {outputs} outputs"
             raise ValueError(
                 "bounds must be numbers or arrays with one for each of the "
-                f"{n_features} coefficients, got shape {values.shape}"
+                f"{n_features} coefficients{each}, got shape {values.shape}"
             )
         row[:] = values
     low, high = array

@@ -162,9 +162,9 @@ def fitted_line(
     >>> ax.figure.savefig("line.png")  # doctest: +SKIP
     """
     _check_fit(fit)
-    if len(fit.coef) != 1:
+    if fit.coef.shape != (1,):
         raise ValueError(
-            f"a fitted line needs a model of one feature, fit has {len(fit.coef)}"
+            f"a fitted line needs a model of one feature, fit has {fit.coef.size}"
         )
     predicted = fit.predict(X)
     rows, _ = check_X(X)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdfast._typing import Doubles
-from gdfast._validation import check_coef, check_number, raise_nonfinite
+from gdfast._validation import check_coef, check_intercept, raise_nonfinite
 from gdfast.backtracking import Backtracking
 from gdfast.batches import Batches, Batching, largest_curvature
 from gdfast.curvature import needs_moments
@@ -135,15 +135,15 @@ def given_start(units: Units, coef_init: object, intercept_init: object) -> Star
         If they have a wrong type, shape or value.
     """
     if coef_init is None and intercept_init is None and units.bounds is None:
-        return Start(np.zeros(units.n_features + units.fit_intercept))
-    coef = np.zeros(units.n_features)
-    intercept = 0.0
+        return Start(np.zeros(units.n_params))
+    coef = np.zeros(units.coef_shape)
+    intercept: float | Doubles = 0.0
     if coef_init is not None:
-        coef = check_coef(coef_init, units.n_features, "coef_init")
+        coef = check_coef(coef_init, units.n_features, units.outputs, "coef_init")
     if intercept_init is not None:
         if not units.fit_intercept:
             raise ValueError("intercept_init has no use with fit_intercept=False")
-        intercept = check_number(intercept_init, "intercept_init")
+        intercept = check_intercept(intercept_init, units.outputs, "intercept_init")
     if units.bounds is not None:
         inside = coef.clip(*units.bounds)
         if coef_init is not None and (coef != inside).any():
@@ -195,12 +195,12 @@ def resumed_start(
             f"resume was trained with standardize={fit.standardized}, which must be "
             "given again"
         )
-    n_params = units.n_features + units.fit_intercept
-    if len(fit.coef) != units.n_features or len(state.params) != n_params:
+    if fit.coef.shape != units.coef_shape or len(state.params) != units.n_params:
+        several = f"; y has {units.outputs} outputs" if units.outputs else ""
         raise ValueError(
-            f"resume has {len(fit.coef)} coefficients and "
-            f"{len(state.params) - len(fit.coef)} intercepts; X has {units.n_features} "
-            f"columns, and fit_intercept is {units.fit_intercept}"
+            f"resume has {' x '.join(map(str, fit.coef.shape))} coefficients and "
+            f"{len(state.params) - fit.coef.size} intercepts; X has {units.n_features} "
+            f"columns, and fit_intercept is {units.fit_intercept}{several}"
         )
     if (state.method == Batches.method) != (batching is not None):
         raise ValueError(
@@ -260,13 +260,13 @@ def prepare(
         If a rate has to be found and values of X cannot be squared.
     """
     params = start.params
-    n_features, n_params = units.n_features, len(params)
+    n_coef, n_params = units.n_coef, len(params)
     penalty = settings.penalty
     if units.bounds is not None:
         penalty = penalty._replace(bounds=units.trained_bounds)
     loss, schedule = settings.loss, settings.schedule
     summation = Summation(loss, examples, team)
-    updater = Updater(settings.optimizer, penalty, n_features, n_params, schedule)
+    updater = Updater(settings.optimizer, penalty, n_coef, n_params, schedule)
     before = start.state
     if before:
         updater.state[:] = before.memory
@@ -279,10 +279,11 @@ def prepare(
             updater.schedule = Constant(safe_rate(bound, examples))
     elif settings.backtracks:
         carried = before.carried if before else None
-        driver = Backtracking(summation, updater, n_features, penalty.l2, carried)
+        driver = Backtracking(summation, updater, n_coef, penalty.l2, carried)
     else:
         to_find = schedule is None
-        needed = to_find and needs_moments(len(examples.X), n_params)
+        n_columns = n_params // examples.n_outputs
+        needed = to_find and needs_moments(len(examples.X), n_columns)
         max_iter = settings.max_iter
         driver = choose(loss, summation, updater, params, max_iter, needed, before)
         if to_find:

@@ -43,7 +43,8 @@ def curvature(
         A bound that a loss with constant curvature reaches; NaN for overflow.
     """
     moment = driver.second_moment() if isinstance(driver, Moments) else None
-    of_mean = largest_eigenvalue(summation, n_params, moment)
+    n_columns = n_params // summation.examples.n_outputs
+    of_mean = largest_eigenvalue(summation, n_columns, moment)
     return summation.loss.max_curvature * of_mean + penalty.l2
 
 
@@ -151,6 +152,8 @@ def costs_little(examples: Examples, n_params: int, n_iter: int) -> bool:
     bool
         True up to `FREE_OPERATIONS`, or a tenth of those of the run.
     """
-    n_samples = len(examples.X)
-    run = 4 * (examples.X.size + n_samples * (n_params - examples.X.shape[1])) * n_iter
-    return operations(examples, n_params) <= max(FREE_OPERATIONS, float(run) / 10)
+    n_samples, n_features = examples.X.shape
+    n_columns = n_params // examples.n_outputs
+    run = 4 * (examples.X.size + n_samples * (n_columns - n_features)) * n_iter
+    run *= examples.n_outputs
+    return operations(examples, n_columns) <= max(FREE_OPERATIONS, float(run) / 10)

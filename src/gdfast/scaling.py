@@ -76,7 +76,7 @@ def _range(parts: list[Examples], team: Team) -> tuple[Doubles, Doubles]:
     def find(part: Examples) -> tuple[Doubles, Doubles]:
         n_features = part.X.shape[1]
         low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
-        for X, _, weight, _ in part.chunks(_piece_rows(n_features)):
+        for X, _, weight, *_ in part.chunks(_piece_rows(n_features)):
             rows = X if weight is None or weight.all() else X[weight > 0]
             wide = _side_by_side(rows)
             least = wide.min(axis=0, initial=np.inf)
@@ -142,7 +142,7 @@ def _stored(part: Examples) -> Iterator[tuple[Ints, Doubles, Doubles]]:
 
     Every place comes once: a square is not that of parts of a value.
     """
-    X, _, weight, _ = part
+    X, _, weight, *_ = part
     assert isinstance(X, CSR)
     for rows in X.chunks(max(PIECE_VALUES, X.shape[1])):
         piece = X[rows].merged()
@@ -156,7 +156,8 @@ def _stored(part: Examples) -> Iterator[tuple[Ints, Doubles, Doubles]]:
 def _mean(examples: Examples, team: Team) -> Doubles:
     """Return the weighted mean of every column."""
     targets = np.broadcast_to(-1.0, len(examples.X))
-    summation = Summation(LOSS, examples._replace(y=targets), team)
+    examples = examples._replace(y=targets, n_outputs=1)
+    summation = Summation(LOSS, examples, team)
     totals = summation.gradient(np.zeros(examples.X.shape[1]))
     return totals.gradient / totals.weight_sum
 
@@ -168,7 +169,7 @@ def _mean_square(parts: list[Examples], columns: Doubles, team: Team) -> Doubles
 
     def add(part: Examples) -> tuple[Doubles, float]:
         total, weight_sum = np.zeros(n_features), 0.0
-        for X, _, weight, _ in part.chunks(_piece_rows(n_features)):
+        for X, _, weight, *_ in part.chunks(_piece_rows(n_features)):
             wide = _side_by_side(X)
             center, factor = columns
             if len(wide) < len(X):

@@ -42,18 +42,29 @@ class Examples(NamedTuple):
     ----------
     X : ndarray of float32 or float64, shape (n_samples, n_features), or CSR
         Features; the values of a row are contiguous.
-    y : ndarray of float32 or float64, shape (n_samples,)
-        Targets.
+    y : ndarray of float32 or float64, shape (n_samples,) or (n_samples * n_outputs,)
+        Targets, those of a row side by side; or, for several outputs, numbers of
+        classes.
     sample_weight : ndarray of float64, shape (n_samples,), or None
         Non-negative weights.
     columns : ndarray of float64, shape (2, n_features), or None
         Centres and factors: what is summed over is ``(X - columns[0]) * columns[1]``.
+    n_outputs : int
+        Number of outputs.
     """
 
     X: Matrix
     y: Floats
     sample_weight: Doubles | None = None
     columns: Doubles | None = None
+    n_outputs: int = 1
+
+    @property
+    def targets(self) -> Floats:
+        """The targets in the caller's shape, to say where one is."""
+        if len(self.y) == len(self.X):
+            return self.y
+        return self.y.reshape(len(self.X), -1)
 
     def chunks(self, rows: int | None = None) -> Iterator[Examples]:
         """Yield the rows in order, some at a time, without copying them.
@@ -87,11 +98,13 @@ class Examples(NamedTuple):
             shape of X alone, or on where sparse rows begin.
         """
         if isinstance(self.X, CSR):
-            stored = max(CHUNK_VALUES, MIN_CHUNK_STORED * self.X.shape[1])
+            width = self.X.shape[1] * self.n_outputs
+            stored = max(CHUNK_VALUES, MIN_CHUNK_STORED * width)
             return [self.rows(part) for part in self.X.chunks(stored)]
         if self.X.size <= CHUNK_VALUES:
             return [self]
-        rows = max(MIN_CHUNK_ROWS, CHUNK_VALUES // self.X.shape[1])
+        least = MIN_CHUNK_ROWS * self.n_outputs
+        rows = max(least, CHUNK_VALUES // self.X.shape[1])
         return list(self.chunks(rows))
 
     def rows(self, part: slice | NDArray[np.intp]) -> Examples:
@@ -107,9 +120,10 @@ class Examples(NamedTuple):
         examples : Examples
             Views of them for a slice, else copies.
         """
-        X, y, weight, columns = self
+        X, _, weight, columns, n_outputs = self
         weight = None if weight is None else weight[part]
-        return Examples(X[part], y[part], weight, columns)
+        y = self.targets[part].reshape(-1)
+        return Examples(X[part], y, weight, columns, n_outputs)
 
     def features(self) -> Floats:
         """Return the features as they are summed over.
@@ -132,7 +146,7 @@ class GradientSum(NamedTuple):
     Parameters
     ----------
     gradient : ndarray of float64, shape (n_params,)
-        Sum of weight times gradient; the last one is the intercept's, if fitted.
+        Sum of weight times gradient; the last ones are the intercepts', if fitted.
     loss_sum : float
         Sum of weight times loss.
     weight_sum : float
@@ -186,17 +200,18 @@ class Summation:
 
     @property
     def values_per_pass(self) -> int:
-        """Values that a pass reads."""
+        """Values that a pass reads, once for each output."""
         X = self.examples.X
-        return int(X.size) + len(X)
+        return (int(X.size) + len(X)) * self.examples.n_outputs
 
     def gradient(self, params: Doubles) -> GradientSum:
         """Add up the loss and its gradient over all examples.
 
         Parameters
         ----------
-        params : ndarray of float64, shape (n_features,) or (n_features + 1,)
-            Coefficients, then the intercept if there is one.
+        params : ndarray of float64, shape (n_params,)
+            Coefficients, n_features times one of each output, then the intercepts if
+            there are any.
 
         Returns
         -------
@@ -210,7 +225,7 @@ class Summation:
         return _merged(self.team.map(add, self._chunks))
 
     def moments(self, params: Doubles) -> MomentSum:
-        """Add up the loss, its gradient and the moments of all examples.
+        """Add up the loss, its gradient and the moments of all examples of one output.
 
         Parameters
         ----------
@@ -248,7 +263,7 @@ class Summation:
                 if self.team.stopped:
                     break
                 loss, weight = kernel.add_moments(
-                    kind, param, *piece, params, gradient, moment
+                    kind, param, *piece[:-1], params, gradient, moment
                 )
                 loss_sum += loss
                 weight_sum += weight
@@ -269,8 +284,8 @@ def add_up(loss: Loss, chunk: Examples, params: Doubles) -> GradientSum:
         The loss.
     chunk : Examples
         The rows.
-    params : ndarray of float64, shape (n_features,) or (n_features + 1,)
-        Coefficients, then the intercept if there is one.
+    params : ndarray of float64, shape (n_params,)
+        Where the gradient is taken.
 
     Returns
     -------
@@ -280,7 +295,9 @@ def add_up(loss: Loss, chunk: Examples, params: Doubles) -> GradientSum:
     if isinstance(chunk.X, CSR):
         return _add_sparse(loss, chunk, params)
     gradient = np.zeros(len(params))
-    sums = kernel.add_gradient(loss.kind, loss.param, *chunk, params, gradient)
+    sums = kernel.add_gradient(
+        loss.kind, loss.param, *chunk[:-1], params, gradient, chunk.n_outputs
+    )
     return GradientSum(gradient, *sums)
 
 
@@ -291,23 +308,23 @@ def _add_sparse(loss: Loss, chunk: Examples, params: Doubles) -> GradientSum:
     of x with coefficients f w and the intercept b - c . (f w); their gradient is f
     times that of x less c times the sum of the slopes, which is the intercept's.
     """
-    X, y, weight, columns = chunk
+    X, y, weight, columns, n_outputs = chunk
     n_features = X.shape[1]
-    at = params
+    at = params.reshape(-1, n_outputs)
     with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges
         if columns is not None:
             center, factor = columns
-            coef = factor * params[:n_features]
-            at = np.append(coef, params[n_features:].sum() - center @ coef)
-        gradient = np.zeros(len(at))
-        stored = X.data, X.indices, X.indptr
+            coef = factor[:, None] * at[:n_features]
+            at = np.vstack([coef, at[n_features:].sum(axis=0) - center @ coef])
+        gradient = np.zeros(at.shape)
         sums = kernel.add_gradient_csr(
-            loss.kind, loss.param, *stored, y, weight, n_features, at, gradient
+            *(loss.kind, loss.param, X.data, X.indices, X.indptr, y, weight),
+            *(n_features, at.reshape(-1), gradient.reshape(-1), n_outputs),
         )
         if columns is not None:
-            gradient[:-1] -= center * gradient[-1]
-            gradient[:-1] *= factor
-    return GradientSum(gradient[: len(params)], *sums)
+            gradient[:-1] -= np.outer(center, gradient[-1])
+            gradient[:-1] *= factor[:, None]
+    return GradientSum(gradient.reshape(-1)[: len(params)], *sums)
 
 
 def _merged(sums: Sequence[GradientSum]) -> GradientSum:

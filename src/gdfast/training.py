@@ -17,11 +17,11 @@ from gdfast._validation import (
     check_class_weight,
     check_coef,
     check_int,
-    check_number,
+    check_intercept,
     check_random_state,
     check_sample_weight,
     check_X,
-    check_y,
+    count_outputs,
     raise_nonfinite,
 )
 from gdfast.batches import check_batches
@@ -47,6 +47,7 @@ from gdfast.settings import (
 )
 from gdfast.stopping import ConvergenceWarning, Reason
 from gdfast.sums import Examples, GradientSum, Summation
+from gdfast.targets import check_targets
 from gdfast.threads import Team
 from gdfast.units import Units
 
@@ -76,7 +77,7 @@ def train(
     n_iter_no_change: int = 5,
     fit_intercept: bool = True,
     coef_init: ArrayLike | None = None,
-    intercept_init: float | None = None,
+    intercept_init: ArrayLike | None = None,
     resume: Fit | None = None,
     sample_weight: ArrayLike | None = None,
     class_weight: Mapping[int, float] | str | None = None,
@@ -103,10 +104,15 @@ def train(
         maps with contiguous rows are read in place, and so are SciPy's CSR matrices;
         everything else is copied once, and other sparse matrices become CSR. Data
         frames give their column names to the fit.
-    y : array-like, shape (n_samples,)
+    y : array-like, shape (n_samples,) or (n_samples, n_outputs)
         Targets. They are quantities, but for some losses: from 0 to 1 for "log_loss", 0
         or more for "poisson", labels 0 or 1 for the hinge losses, "modified_huber" and
-        "perceptron".
+        "perceptron". Of several columns each is an output with coefficients of its own;
+        all come from one reading of `X`, and their losses add up.
+        Several classes are numbers from 0 to K - 1, all of which occur, for K outputs:
+        for "multinomial", and for K of at least 3 for "log_loss" and the losses of
+        labels, where output k has the target 1 in rows of the class k and 0 in others.
+        "multinomial" also takes a column of probabilities for each class.
     loss : str or `gdfast.losses.Loss`
         Loss of one example: a name from the table below, for its usual parameter, or
         an instance such as ``gdfast.losses.Huber(epsilon=1.35)``.
@@ -121,7 +127,8 @@ def train(
         Share of abs(coef) in "elasticnet", from 0 to 1.
     bounds : pair (low, high) or None
         Smallest and largest coefficients, numbers or one for each column, in the units
-        of `X`; -inf and inf where there is none. The intercept has none.
+        of `X`, or of several outputs one for each of their coefficients; -inf and inf
+        where there is none. The intercept has none.
     optimizer : str or Optimizer
         The update rule: "gd", "momentum", "nesterov", "accelerated", "adagrad",
         "adadelta", "rmsprop", "adam", "adamax", "nadam", or one made of a class of
@@ -180,9 +187,10 @@ def train(
     fit_intercept : bool
         Whether to fit a constant term.
     coef_init : array-like, shape (n_features,), or None
-        Coefficients to start from; None for zeros.
-    intercept_init : float or None
-        Intercept to start from; None for 0.
+        Coefficients to start from, of several outputs of shape (n_outputs, n_features);
+        None for zeros.
+    intercept_init : float, array-like of shape (n_outputs,), or None
+        Intercept to start from, of several outputs one for all or for each; None for 0.
     resume : Fit or None
         A fit to go on with from where it ended, its update rule's memory included: with
         the same data and options it makes the steps, to the bit, that a longer run by
@@ -192,9 +200,9 @@ def train(
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero. A weight of 2 counts as the row twice.
     class_weight : dict of class to number, "balanced" or None
-        Factors of the weights of rows with y = 0 and with y = 1, for losses of labels
-        and targets that are 0 or 1; a class that a dict has not keeps its weights.
-        "balanced" gives both classes half of the sum of all weights.
+        Factors of the weights of the rows of a class, for losses of labels and targets
+        that are 0 or 1, or numbers of classes; a class that a dict has not keeps its
+        weights. "balanced" gives all classes the same part of the sum of all weights.
     standardize : bool
         Train on columns brought to mean 0 and standard deviation 1 (without intercept:
         to root mean square 1), as they are read and without a copy. Coefficients and
@@ -271,12 +279,23 @@ def train(
     "modified_huber"              the same, linear below         0 or 1       yes
                                   s z = -1
     "perceptron"                  max(0, -s z)                   0 or 1       no
+    "multinomial"                 log(sum exp(z)) - sum y z      classes      yes
+                                  of all outputs
     ============================= ============================== ============ =========
 
     Names, parameters and slopes at kinks are those of scikit-learn, but for its
     "squared_error", which is "half_squared_error" here, and its labels -1 and 1.
 
-    An iteration costs 4 n_samples n_features operations and one reading of `X`; the
+    Of several outputs the objective is the mean over the rows of the sum of the losses
+    of the outputs, and the penalty of all coefficients: each output makes the steps
+    that it would make alone at the same rate, on passes. "multinomial" couples them:
+    ``y`` is 1 for the class of a row and 0 for the others, and the same added to all
+    outputs changes nothing but the penalty. ``coef`` has shape (n_outputs, n_features),
+    ``intercept`` (n_outputs,), and so in the history and for the callback; the largest
+    prediction of a row is that of its class.
+
+    An iteration costs 4 n_samples n_features operations, for each output, and one
+    reading of `X`; the
     first row of the history is seen before any update and the last after all, so a run
     reads `X` once more than it iterates. On the moments of the data (``fit.method``),
     which squared errors allow, it costs 2 n_features^2 operations and no reading. These
@@ -351,11 +370,14 @@ def train(
     chosen = check_loss(loss)
     if resume is not None and not (coef_init is None and intercept_init is None):
         raise ValueError("resume takes the place of coef_init and intercept_init")
-    examples, feature_names = _examples(chosen, X, y, sample_weight)
+    examples, outputs, feature_names = _examples(chosen, X, y, sample_weight)
     if class_weight is not None:
         if not chosen.has_labels:
             raise ValueError(f"class_weight has no use for the loss {chosen.name!r}")
-        weight = check_class_weight(class_weight, examples.y, examples.sample_weight)
+        weight = check_class_weight(
+            *(class_weight, examples.targets, max(2, outputs or 1)),
+            examples.sample_weight,
+        )
         examples = examples._replace(sample_weight=weight)
     rule = check_optimizer(optimizer)
     backtracks, schedule = check_rate(learning_rate, rule, chosen)
@@ -397,9 +419,13 @@ def train(
     with Team(settings.n_threads) as team:
         if settings.standardize:
             examples = standardized(examples, settings.fit_intercept, team)
-        units = Units(examples.columns, examples.X.shape[1], settings.fit_intercept)
+        n_features = examples.X.shape[1]
+        units = Units(
+            *(examples.columns, n_features, settings.fit_intercept), outputs=outputs
+        )
         if bounds is not None:
-            units = units._replace(bounds=check_bounds(bounds, units.n_features))
+            limits = check_bounds(bounds, n_features, outputs)
+            units = units._replace(bounds=limits)
         if resume is None:
             start = given_start(units, coef_init, intercept_init)
         else:
@@ -435,7 +461,7 @@ def loss(
     X: ArrayLike,
     y: ArrayLike,
     coef: ArrayLike,
-    intercept: float = 0.0,
+    intercept: ArrayLike = 0.0,
     *,
     loss: str | Loss = "squared_error",
     sample_weight: ArrayLike | None = None,
@@ -446,11 +472,11 @@ def loss(
     ----------
     X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
         Features; one dimension is one feature.
-    y : array-like, shape (n_samples,)
-        Targets.
+    y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        Targets; of several outputs also numbers of classes, see `train`.
     coef : array-like, shape (n_features,), or a number if there is one feature
-        Coefficients.
-    intercept : float
+        Coefficients; of several outputs of shape (n_outputs, n_features).
+    intercept : float or array-like, shape (n_outputs,)
         Constant term.
     loss : str or Loss
         The loss, see `train`.
@@ -460,7 +486,8 @@ def loss(
     Returns
     -------
     float
-        (sum of weight times loss) / (sum of weights). It is inf where that overflows.
+        (sum of weight times loss) / (sum of weights), the losses of several outputs
+        added up. It is inf where that overflows.
 
     Raises
     ------
@@ -470,7 +497,7 @@ def loss(
 
     Notes
     -----
-    4 n_samples n_features operations, one reading of `X`.
+    4 n_samples n_features operations for each output, one reading of `X`.
 
     Examples
     --------
@@ -487,22 +514,23 @@ def gradient(
     X: ArrayLike,
     y: ArrayLike,
     coef: ArrayLike,
-    intercept: float = 0.0,
+    intercept: ArrayLike = 0.0,
     *,
     loss: str | Loss = "squared_error",
     sample_weight: ArrayLike | None = None,
-) -> tuple[Doubles, float]:
+) -> tuple[Doubles, float | Doubles]:
     """Return the gradient of the mean loss of a linear model.
 
     Parameters
     ----------
     X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
         Features; one dimension is one feature.
-    y : array-like, shape (n_samples,)
-        Targets.
+    y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        Targets; of several outputs also numbers of classes, see `train`.
     coef : array-like, shape (n_features,), or a number if there is one feature
-        Where the gradient is taken: coefficients.
-    intercept : float
+        Where the gradient is taken: coefficients; of several outputs of shape
+        (n_outputs, n_features).
+    intercept : float or array-like, shape (n_outputs,)
         Where the gradient is taken: constant term.
     loss : str or Loss
         The loss, see `train`.
@@ -511,10 +539,10 @@ def gradient(
 
     Returns
     -------
-    coef_gradient : ndarray of float64, shape (n_features,)
+    coef_gradient : ndarray of float64, shape of `coef`
         Derivatives by the coefficients; a number if `coef` is one.
-    intercept_gradient : float
-        Derivative by the intercept.
+    intercept_gradient : float or ndarray of float64, shape (n_outputs,)
+        Derivative by the intercept, or by those of several outputs.
 
     Raises
     ------
@@ -523,7 +551,7 @@ def gradient(
 
     Notes
     -----
-    4 n_samples n_features operations, one reading of `X`.
+    4 n_samples n_features operations for each output, one reading of `X`.
 
     Examples
     --------
@@ -535,18 +563,26 @@ def gradient(
     """
     totals = _totals(X, y, coef, intercept, loss, sample_weight)
     mean = totals.gradient / totals.weight_sum
-    return mean[:-1].reshape(np.shape(coef))[()], float(mean[-1])
+    outputs = count_outputs(coef)
+    if outputs is None:
+        return mean[:-1].reshape(np.shape(coef))[()], float(mean[-1])
+    *of_coef, of_intercept = mean.reshape(-1, outputs)
+    return np.stack(of_coef, axis=1), of_intercept
 
 
 def _examples(
-    loss: Loss, X: object, y: object, sample_weight: object
-) -> tuple[Examples, tuple[str, ...] | None]:
-    """Return checked data, and the names of its columns if known."""
+    loss: Loss,
+    X: object,
+    y: object,
+    sample_weight: object,
+    outputs: int | None = None,
+) -> tuple[Examples, int | None, tuple[str, ...] | None]:
+    """Return checked data, the number of outputs, and the names of columns if known."""
     features, feature_names = check_X(X)
-    targets = check_y(y, len(features))
-    loss.check_targets(targets)
+    values, outputs = check_targets(loss, y, len(features), outputs)
     weight = check_sample_weight(sample_weight, len(features))
-    return Examples(features, targets, weight), feature_names
+    examples = Examples(features, values, weight, None, outputs or 1)
+    return examples, outputs, feature_names
 
 
 def _totals(
@@ -559,13 +595,14 @@ def _totals(
 ) -> GradientSum:
     """Return the sums at a given model."""
     chosen = check_loss(loss)
-    examples, _ = _examples(chosen, X, y, sample_weight)
+    outputs = count_outputs(coef)
+    examples, outputs, _ = _examples(chosen, X, y, sample_weight, outputs)
     n_features = examples.X.shape[1]
-    params = Units(None, n_features, fit_intercept=True).params(
-        check_coef(coef, n_features), check_number(intercept, "intercept")
+    params = Units(None, n_features, fit_intercept=True, outputs=outputs).params(
+        check_coef(coef, n_features, outputs), check_intercept(intercept, outputs)
     )
     with Team(None) as team:
         totals = Summation(chosen, examples, team).gradient(params)
     if not math.isfinite(totals.loss_sum):
-        raise_nonfinite(X=examples.X, y=examples.y)
+        raise_nonfinite(X=examples.X, y=examples.targets)
     return totals

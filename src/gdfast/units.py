@@ -22,22 +22,47 @@ class Units(NamedTuple):
         Whether parameters end with the intercept.
     bounds : ndarray of float64, shape (2, n_features), or None
         The caller's bounds of the coefficients.
+    outputs : int or None
+        Number of outputs of a model whose coefficients have shape (n_outputs,
+        n_features), and so have the bounds; None for a single one.
+
+    Notes
+    -----
+    Parameters have the outputs of a feature side by side, those of the intercepts last.
     """
 
     columns: Doubles | None
     n_features: int
     fit_intercept: bool
     bounds: Doubles | None = None
+    outputs: int | None = None
 
-    def params(self, coef: Doubles, intercept: float) -> Doubles:
+    @property
+    def coef_shape(self) -> tuple[int, ...]:
+        """Shape of the caller's coefficients."""
+        if self.outputs is None:
+            return (self.n_features,)
+        return (self.outputs, self.n_features)
+
+    @property
+    def n_coef(self) -> int:
+        """Number of coefficients, of all outputs."""
+        return self.n_features * (self.outputs or 1)
+
+    @property
+    def n_params(self) -> int:
+        """Number of coefficients and intercepts."""
+        return (self.n_features + self.fit_intercept) * (self.outputs or 1)
+
+    def params(self, coef: Doubles, intercept: Doubles | float) -> Doubles:
         """Return the parameters of a model.
 
         Parameters
         ----------
-        coef : ndarray of float64, shape (n_features,)
+        coef : ndarray of float64, shape (n_features,) or (n_outputs, n_features)
             The caller's coefficients.
-        intercept : float
-            The caller's intercept.
+        intercept : float or ndarray of float64, shape (n_outputs,)
+            The caller's intercepts; a number is that of all outputs.
 
         Returns
         -------
@@ -46,19 +71,22 @@ class Units(NamedTuple):
         """
         if self.columns is not None:
             center, factor = self.columns
-            intercept = intercept + float(center @ coef)
+            intercept = intercept + coef @ center
             coef = coef / factor
-        params = np.empty(self.n_features + self.fit_intercept)
-        params[: self.n_features] = coef
-        params[self.n_features :] = intercept
+        params = np.empty(self.n_params)
+        params[: self.n_coef] = coef.T.reshape(-1)
+        if self.fit_intercept:
+            params[self.n_coef :] = intercept
         return params
 
     @property
     def trained_bounds(self) -> Doubles | None:
-        """Bounds of the columns trained on."""
-        if self.bounds is None or self.columns is None:
-            return self.bounds
-        bounds: Doubles = self.bounds / self.columns[1]
+        """Bounds of the coefficients as parameters."""
+        bounds = self.bounds
+        if bounds is not None and self.columns is not None:
+            bounds = bounds / self.columns[1]
+        if bounds is not None and self.outputs:
+            bounds = bounds.swapaxes(1, 2).reshape(2, -1)
         return bounds
 
     def model(self, params: Doubles) -> tuple[Doubles, Doubles]:
@@ -72,15 +100,19 @@ class Units(NamedTuple):
         Returns
         -------
         coef : ndarray of float64, shape (..., n_features)
-            The caller's coefficients, a copy.
-        intercept : ndarray of float64, shape (...)
+            The caller's coefficients, a copy; of several outputs of shape (...,
+            n_outputs, n_features).
+        intercept : ndarray of float64, shape (...) or (..., n_outputs)
             The caller's intercepts, 0 if none is fitted.
         """
-        coef = params[..., : self.n_features].copy()
+        lead = params.shape[:-1]
+        table = params.reshape(*lead, -1, self.outputs or 1)
+        coef = table[..., : self.n_features, :].swapaxes(-1, -2).copy()
+        intercept = np.zeros((*lead, self.outputs or 1))
         if self.fit_intercept:
-            intercept = params[..., self.n_features].copy()
-        else:
-            intercept = np.zeros(params.shape[:-1])
+            intercept[:] = table[..., self.n_features, :]
+        if self.outputs is None:
+            coef, intercept = coef[..., 0, :], intercept[..., 0]
         if self.columns is not None:
             center, factor = self.columns
             with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
@@ -90,3 +122,19 @@ class Units(NamedTuple):
                 if self.fit_intercept:
                     intercept = intercept - coef @ center
         return coef, intercept
+
+
+def plain(intercept: Doubles) -> float | Doubles:
+    """Return a single intercept as a number.
+
+    Parameters
+    ----------
+    intercept : ndarray of float64, shape () or (n_outputs,)
+        As `Units.model` returns it.
+
+    Returns
+    -------
+    float or ndarray of float64, shape (n_outputs,)
+        The same.
+    """
+    return intercept if np.ndim(intercept) else float(intercept)
