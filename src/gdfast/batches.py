@@ -283,9 +283,8 @@ class Batches:
             stored = X.data, X.indices, X.indptr, y, weight, columns, X.shape[1]
             made = kernel.descend_batches_csr(loss.kind, loss.param, *stored, *steps)
         else:
-            made = kernel.descend_batches(
-                loss.kind, loss.param, X, y, weight, columns, *steps, n_outputs
-            )
+            whole = X, y, weight, columns, *steps, n_outputs
+            made = kernel.descend_batches(loss.kind, loss.param, *whole)
         self.n_steps += made
 
     def _step_on_parts(
