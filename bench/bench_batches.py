@@ -1,15 +1,20 @@
-"""An epoch of mini-batches: the kernel, and NumPy at best; shuffled, and as rows lie.
+"""An epoch of mini-batches: the kernel, its twin, NumPy and PyTorch at their best.
 
-GB/s are those of X and y, read once an epoch. Drawing the order is not timed.
+Shuffled, and in order, that is as rows lie. GB/s are those of X and y, read once an
+epoch. Drawing the order is not timed.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pytest
 
 from bench.gdfast_loops import in_kernel
 from bench.numpy_loops import numpy_epoch
+from bench.torch_loop import INSTALLED, torch_epoch
+from gdfast import _reference
 from gdfast._backend import kernel
 
 pytestmark = pytest.mark.benchmark(max_time=0.1, min_rounds=3)
@@ -20,17 +25,19 @@ BATCH_SIZES = (1, 32, 256)
 RATE = 0.005
 
 
-def gdfast_epoch(X, y, params, order, size):
-    rates, sums = np.full(-(-len(X) // size), RATE), np.zeros(2)
+def in_kernel_epoch(kernel, X, y, params, order, size, rate):
+    rates, sums = np.full(-(-len(X) // size), rate), np.zeros(2)
     data = *in_kernel("squared_error"), X, y, None, None
     kernel.descend_batches(*data, order, size, params, rates, sums, None, 0)
 
 
-def by_numpy(X, y, params, order, size):
-    numpy_epoch(X, y, params, order, size, RATE)
-
-
-CONTESTANTS = {"gdfast": gdfast_epoch, "numpy": by_numpy}
+CONTESTANTS = {
+    "gdfast": partial(in_kernel_epoch, kernel),
+    "twin": partial(in_kernel_epoch, _reference),
+    "numpy": numpy_epoch,
+}
+if INSTALLED:
+    CONTESTANTS["torch"] = torch_epoch
 
 
 @pytest.mark.parametrize("size", BATCH_SIZES)
@@ -39,12 +46,12 @@ CONTESTANTS = {"gdfast": gdfast_epoch, "numpy": by_numpy}
 def test_epoch(contestant, shuffled, size, problem, measure):
     X, y = problem.X, problem.y
     if size == 1 and len(X) > 10**5:
-        pytest.skip("takes NumPy seconds")
+        pytest.skip("takes others up to a minute")
     order = np.random.default_rng(1).permutation(len(X)) if shuffled else None
 
     def epoch(contestant=contestant):
         params = np.zeros(X.shape[1] + 1)
-        CONTESTANTS[contestant](X, y, params, order, size)
+        CONTESTANTS[contestant](X, y, params, order, size, RATE)
         return params
 
     case = f"epoch of batches of {size}{' shuffled' * shuffled}"

@@ -61,3 +61,35 @@ def torch_descend(
         coef.sub_(gradient, alpha=factor)
         intercept.sub_(z.sum(), alpha=factor)
     params[:d], params[d] = coef.numpy(), intercept.item()
+
+
+def torch_epoch(
+    X: Floats, y: Floats, params: Doubles, order: Any, size: int, rate: float
+) -> None:
+    """Make a step on every batch of rows, on one thread.
+
+    Like `bench.numpy_loops.numpy_epoch`: what a loop over a ``DataLoader`` costs beside
+    that is left out, which is more than all of this.
+
+    Parameters
+    ----------
+    X, y, params, order, size, rate
+        As there.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    rows, targets = torch.from_numpy(X), torch.from_numpy(y)
+    places = None if order is None else torch.from_numpy(order)
+    coef, intercept = torch.from_numpy(params[:-1]), torch.from_numpy(params[-1:])
+    for start in range(0, len(X), size):
+        part: Any = slice(start, start + size)
+        if places is not None:
+            part = places[part]
+        batch = rows[part]
+        z = torch.mv(batch, coef)
+        z += intercept
+        z -= targets[part]
+        factor = 2 * rate / len(z)
+        coef.sub_(torch.mv(batch.T, z), alpha=factor)
+        intercept.sub_(z.sum(), alpha=factor)

@@ -121,7 +121,7 @@ def call_outputs(kernel, data, n_params, at_end):
     def put(name, shape):
         return arena(name).place(np.full(shape, 0.5), at_end)
 
-    (n, d), n_outputs = data[0].shape, 2 + (data[0].size + data[0].shape[1]) % 13
+    n, n_outputs = len(data[0]), 2 + (data[0].size + data[0].shape[1]) % 13
     n_params *= n_outputs
     targets = arena("targets").place(np.full(n * n_outputs, 0.5), at_end)
     for loss, y in ((8, data[1]), (12, targets)):

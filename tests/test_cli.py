@@ -800,6 +800,13 @@ def test_a_long_run_shows_its_progress_on_a_terminal(start):
         (["--learning-rate", "backtracking"], {"learning_rate": "backtracking"}),
         (["--max-seconds", "100"], {"max_seconds": 100}),
         (["--early-stopping"], {"early_stopping": True, "random_state": 0}),
+        (
+            ["--early-stopping", "--seed", "3"],
+            {"early_stopping": True, "random_state": 3},
+        ),
+        (["--batch-size", "20"], {"batch_size": 20, "random_state": 0}),
+        (["--batch-size", "20", "--seed", "3"], {"batch_size": 20, "random_state": 3}),
+        (["--batch-size", "20", "--no-shuffle"], {"batch_size": 20, "shuffle": False}),
     ],
 )
 def test_options_are_those_of_train(run, arguments, options):
@@ -824,6 +831,10 @@ def test_options_are_those_of_train(run, arguments, options):
         (["--l1-ratio", "2"], 1, "--l1-ratio must be from 0 to 1"),
         (["--optimizer", "sgd"], 2, "--optimizer: invalid choice"),
         (["--max-seconds", "0"], 2, "--max-seconds: must be a number above 0"),
+        (["--batch-size", "0"], 2, "--batch-size: must be a whole number above 0"),
+        (["--batch-size", "999"], 1, "--batch-size must be at most 200, the number"),
+        (["--batch-size", "9", "--gtol", "1"], 1, "--gtol must be None with --batch"),
+        (["--seed", "-1"], 2, "--seed: must be 0 or a whole number above"),
         (
             ["--optimizer", "adam", "--learning-rate", "backtracking"],
             1,

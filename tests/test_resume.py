@@ -104,6 +104,90 @@ def test_many_short_runs_are_a_long_one(data):
     assert fit.coef.tobytes() == whole.coef.tobytes()
 
 
+BATCHES = {"batch_size": 7, "learning_rate": 0.01, "random_state": 3}
+
+
+@pytest.mark.parametrize("optimizer", ["gd", "nesterov", "adam"])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("average", [False, True, 50])
+@pytest.mark.parametrize("stored", [False, True])
+def test_batches_go_on(data, optimizer, shuffle, average, stored):
+    X, y = data
+    if stored:
+        X = pytest.importorskip("scipy.sparse").csr_array(X)
+    options = BATCHES | {"optimizer": optimizer, "shuffle": shuffle}
+    for first, second in ((1, 1), (3, 5), (20, 30)):
+        assert_goes_on(X, y, first, second, average=average, **options)
+
+
+def test_the_rates_of_batches_go_on(data):
+    options = BATCHES | {"learning_rate": schedules.InvScaling(0.05)}
+    assert_goes_on(*data, 4, 9, **options)
+
+
+def test_batches_with_rows_held_out_go_on(data):
+    options = BATCHES | {"early_stopping": True, "n_iter_no_change": 99}
+    assert_goes_on(*data, 4, 9, **options)
+
+
+@pytest.mark.parametrize("kind", ["PCG64", "MT19937", "Philox", "SFC64", "PCG64DXSM"])
+@pytest.mark.parametrize("average", [False, 20])
+def test_a_saved_run_on_batches_goes_on(data, kind, average, tmp_path):
+    X, y = data
+    options = BATCHES | {"average": average}
+
+    def train(max_iter, seed=1, **more):
+        rng = np.random.Generator(getattr(np.random, kind)(seed))
+        given = options | {"random_state": rng, "max_iter": max_iter} | more
+        return gdfast.train(X, y, **given), rng
+
+    whole, expected = train(25)
+    begun, _ = train(10)
+    begun.save(tmp_path / "fit")
+    for same in (gdfast.load(tmp_path / "fit"), pickle.loads(pickle.dumps(begun))):
+        ended, rng = train(15, seed=2, resume=same)
+        assert ended.coef.tobytes() == whole.coef.tobytes()
+        assert ended.loss == whole.loss
+        np.testing.assert_equal(rng.bit_generator.state, expected.bit_generator.state)
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_an_epoch_more_after_none_is_the_first_one(data, average):
+    X, y = data
+
+    def interrupted(_):
+        raise StopIteration
+
+    begun = gdfast.train(X, y, callback=interrupted, average=average, **BATCHES)
+    assert begun.n_iter == 0
+    ended = gdfast.train(X, y, resume=begun, max_iter=3, average=average, **BATCHES)
+    whole = gdfast.train(X, y, max_iter=3, average=average, **BATCHES)
+    assert ended.coef.tobytes() == whole.coef.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": None}, "resume must be given with batch_size if it was"),
+        ({"average": 5}, "resume was trained with average=0, which must be given"),
+        (
+            {"random_state": np.random.Generator(np.random.SFC64(1))},
+            "random_state must be a generator of the kind that resume .* PCG64; got SF",
+        ),
+    ],
+)
+def test_other_batches_are_refused(data, options, message):
+    begun = gdfast.train(*data, max_iter=3, **BATCHES)
+    with pytest.raises(ValueError, match=message):
+        gdfast.train(*data, resume=begun, **(BATCHES | options))
+
+
+def test_batches_do_not_go_on_from_passes(data):
+    begun = gdfast.train(*data, max_iter=3)
+    with pytest.raises(ValueError, match="resume must be given with batch_size if it"):
+        gdfast.train(*data, resume=begun, **BATCHES)
+
+
 @pytest.mark.parametrize("optimizer", ["gd", Momentum(0.5), "adam"])
 @pytest.mark.parametrize("learning_rate", ["auto", "backtracking"])
 def test_a_saved_fit_goes_on(data, optimizer, learning_rate, tmp_path, monkeypatch):

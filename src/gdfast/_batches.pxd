@@ -1,8 +1,13 @@
 # Steps on the rows of one batch after the other.
 
+from libc.stdint cimport int32_t, int64_t
+
 from gdfast._blocks cimport Data, Work
-from gdfast._passes cimport add_pass, weight_sum
-from gdfast._updates cimport Rule, next_point, penalize, update
+from gdfast._passes cimport add_pass, fold_lanes, weight_sum
+from gdfast._sparse cimport (
+    add_centred_pass, add_sparse_pass, add_stored, is_one_block,
+)
+from gdfast._updates cimport GD, Rule, next_point, penalize, update
 
 cdef struct Batches:
     # What batches are made of, and what comes of them.
@@ -11,6 +16,7 @@ cdef struct Batches:
     const double* rates
     double* point      # memory of the parameters' size for each of these
     double* gradient
+    double* coef
     double* sums       # of weight times objective, and of the weights
     double* path_sum   # of the parameters after updates, or NULL,
     Py_ssize_t first   # from this one on
@@ -24,54 +30,115 @@ cdef inline void take_batch(
     batch.n_rows = min(batches.size, data.n_rows - start)
     if data.order != NULL:
         batch.order = data.order + start
-        batch.n_ordered = data.n_rows - start
         return
-    batch.X = data.X + start * data.x_step
+    if data.indptr == NULL:
+        batch.X = data.X + start * data.x_step
+    elif data.wide_row:
+        batch.indptr = <const int64_t*> data.indptr + start
+    else:
+        batch.indptr = <const int32_t*> data.indptr + start
     batch.y = data.y + start * data.y_step
     if data.sample_weight != NULL:
         batch.sample_weight = data.sample_weight + start
 
 
-cdef inline double step_on_batch(
+cdef inline bint sum_batch(
+    int kind, double param, const Data* batch, Work* work, const double* point,
+    const Batches* batches, bint fit_intercept,
+) noexcept nogil:
+    # Add up a batch, into zeros; False at an index out of range.
+    cdef double* gradient = batches.gradient
+    if batch.indptr == NULL:
+        work.n_rows = 0  # what is in the block is of another batch
+        add_pass(kind, param, batch, work, point, gradient, fit_intercept)
+        return True
+    if batch.center == NULL:
+        return add_sparse_pass(
+            kind, param, batch, work, point, gradient, fit_intercept
+        )
+    return add_centred_pass(
+        kind, param, batch, work, point, gradient, fit_intercept, batches.coef
+    )
+
+
+cdef inline bint step_on_batch(
     int kind, double param, const Data* batch, Work* work, const Rule* rule,
     const Batches* batches, double weights, double rate, double* params,
 ) noexcept nogil:
-    # Update by the mean gradient of a batch; returns the objective before that.
+    # Update by the mean gradient of a batch, and note the objective before that; False
+    # and no update at an index out of range.
     cdef const double* point = next_point(rule, params, batches.point, True)
     cdef double* gradient = batches.gradient
     cdef Py_ssize_t j
-    cdef double value
     for j in range(rule.n_params):
         gradient[j] = 0.0
-    work.n_rows = 0  # what is in the block is of another batch
-    value = add_pass(
-        kind, param, batch, work, point, gradient,
+    if not sum_batch(
+        kind, param, batch, work, point, batches,
         rule.n_params > batch.n_features * batch.n_outputs,
-    ) / weights
+    ):
+        return False
     for j in range(rule.n_params):
         gradient[j] /= weights
-    value += penalize(rule, point, gradient)
+    batches.sums[0] += fold_lanes(work.loss_sum)
+    batches.sums[0] += weights * penalize(rule, point, gradient)
+    batches.sums[1] += weights
     update(rule, gradient, rate, params)
-    return value
+    return True
+
+
+cdef inline bint steps_in_place(
+    const Data* data, const Rule* rule, const Batches* batches
+) noexcept nogil:
+    # Whether a step changes no coefficient but those of the columns stored in a batch.
+    return (
+        data.indptr != NULL and data.center == NULL and batches.path_sum == NULL
+        and rule.kind == GD and rule.n_bound == 0
+    )
+
+
+cdef inline bint step_in_place(
+    int kind, double param, const Data* batch, Work* work, const Rule* rule,
+    const Batches* batches, double weights, double rate, double* params,
+) noexcept nogil:
+    # The same, adding the gradients of a block of sparse rows to the parameters, so
+    # that the cost of a step does not depend on how many there are.
+    cdef Py_ssize_t d = batch.n_features
+    cdef bint fit_intercept = rule.n_params > d
+    cdef double b = params[d] if fit_intercept else 0.0, factor = -rate / weights
+    if not add_stored(kind, param, batch, work, params, b, factor, params):
+        return False
+    if fit_intercept:
+        params[d] += factor * fold_lanes(work.slope_sum)
+    batches.sums[0] += fold_lanes(work.loss_sum)
+    batches.sums[1] += weights
+    return True
 
 
 cdef inline Py_ssize_t step_on_batches(
     int kind, double param, Work* work, const Rule* rule, const Batches* batches,
     double* params,
 ) noexcept nogil:
-    # A step on every batch that weighs something; returns how many these are.
+    # A step on every batch that weighs something; returns how many these are, or -1
+    # where one has an index out of range.
     cdef Data batch = batches.data[0]
     cdef Py_ssize_t start = 0, made = 0, j
-    cdef double weights
+    cdef double weights, rate
+    cdef bint in_place = steps_in_place(&batch, rule, batches), in_range
     while start < batches.data.n_rows:
         take_batch(&batch, batches, start)
         weights = weight_sum(&batch)
         if weights != 0.0:
-            batches.sums[0] += weights * step_on_batch(
-                kind, param, &batch, work, rule, batches, weights,
-                batches.rates[made], params,
-            )
-            batches.sums[1] += weights
+            rate = batches.rates[made]
+            if in_place and is_one_block(&batch, work):
+                in_range = step_in_place(
+                    kind, param, &batch, work, rule, batches, weights, rate, params
+                )
+            else:
+                in_range = step_on_batch(
+                    kind, param, &batch, work, rule, batches, weights, rate, params
+                )
+            if not in_range:
+                return -1
             if batches.path_sum != NULL and made >= batches.first:
                 for j in range(rule.n_params):
                     batches.path_sum[j] += params[j]

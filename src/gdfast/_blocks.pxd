@@ -5,7 +5,7 @@ from libc.stdlib cimport calloc
 from libc.string cimport memset
 
 from gdfast._simd cimport (
-    LANES, PARTS, WIDTH, fold, load, load_single, prefetch, store, vec,
+    LANES, PARTS, WIDTH, fold, load, load_single, prefetch, prefetch_far, store, vec,
 )
 
 ctypedef fused x_value:
@@ -27,8 +27,10 @@ cdef enum:
     SHORT_ROW = 128         # bytes: four rows up to this lie close to each other,
     LONG_ROW = 2048         # and those of so many features share coef
     LINE = 64               # bytes that come from memory together
-    AHEAD_BYTES = 8192      # of rows out of order that are asked for ahead,
-    AHEAD_ROW = 1024        # and of each, as the processor foresees the rest
+    ORDERED_VALUES = 256    # of X in a block of rows out of order, of which
+    AHEAD_BYTES = 8192      # so many are asked for ahead,
+    AHEAD_ROW = 4096        # and of each so many, as the processor foresees the rest
+    NEAR_ROWS = 8           # ahead of reading its middle is wanted first
 
 cdef struct Data:
     # A chunk of examples as the caller holds it. Steps are in bytes.
@@ -47,7 +49,11 @@ cdef struct Data:
     Py_ssize_t n_rows
     Py_ssize_t n_features
     const Py_ssize_t* order      # where the rows are in X; NULL: one after the other
-    Py_ssize_t n_ordered         # of these and the ones that are wanted after them
+    const Py_ssize_t* order_end  # of these and the ones that are wanted after them
+    const void* indptr           # where sparse rows begin in X; NULL: all are whole
+    bint wide_row                # int64, else int32
+    const void* indices          # columns of the values in X
+    bint wide_index
 
 cdef struct Work:
     # What a pass needs beside the data: the block at hand, and running sums.
@@ -56,6 +62,8 @@ cdef struct Work:
     Py_ssize_t copy_step  # values from one row to the next where rows are copied
     Py_ssize_t max_rows  # of a block
     Py_ssize_t lanes     # that in whole lanes: from one output to the next
+    Py_ssize_t max_stored  # values of sparse ones
+    const Py_ssize_t* asked  # the first row of an order that was not asked for ahead
     Py_ssize_t n_rows    # of this block; its arrays go on with zeros to whole lanes
     const char* x        # in X, or in `x_memory` as doubles
     Py_ssize_t step      # values from one row to the next
@@ -114,6 +122,8 @@ cdef inline Py_ssize_t block_rows(const Data* data, bint moments) noexcept nogil
     elif data.n_outputs > 1:
         rows = OUTPUT_VALUES // data.n_features // LANES * LANES
         least = MIN_OUTPUT_ROWS
+    elif data.order != NULL:
+        rows = ORDERED_VALUES // data.n_features
     return max(least, min(MAX_BLOCK_ROWS, rows // 4 * 4))
 
 
@@ -147,6 +157,7 @@ cdef inline bint allocate(Work* work, const Data* data, bint moments) noexcept n
     if work.memory == NULL:
         return False
     work.n_rows = 0
+    work.asked = data.order
     work.center = work.memory
     work.scale = work.center + padded
     work.coef = work.scale + padded
@@ -252,64 +263,117 @@ cdef inline void copy_rows(
     work.single = False
 
 
-cdef inline void foresee(const Data* data, Py_ssize_t i) noexcept nogil:
-    # Ask for a row that is far from the others, so that it is here when it is read.
-    cdef Py_ssize_t row = data.order[i], byte = 0
+cdef inline void ask_for(const Data* data, Py_ssize_t row) noexcept nogil:
+    # Have a row that is far from the others brought to the second-level cache.
+    cdef Py_ssize_t byte = 0
     cdef Py_ssize_t size = min(data.n_features * x_size(data), AHEAD_ROW)
     cdef const char* x = data.X + row * data.x_step
     while byte < size:
-        prefetch(x + byte)
+        prefetch_far(x + byte)
         byte += LINE
-    prefetch(x + size - 1)  # which may be on a further line
-    prefetch(data.y + row * data.y_step)
+    prefetch_far(x + size - 1)  # which may be on a further line
+    prefetch_far(data.y + row * data.y_step)
     if data.sample_weight != NULL:
-        prefetch(data.sample_weight + row)
+        prefetch_far(data.sample_weight + row)
+
+
+cdef inline void foresee(const Data* data, Work* work, Py_ssize_t n) noexcept nogil:
+    # Ask for the next rows of an order, and before the first ones for those ahead.
+    cdef const Py_ssize_t* end
+    if work.asked <= data.order:
+        work.asked = data.order
+        n += max(1, AHEAD_BYTES // (data.n_features * x_size(data)))
+    end = min(work.asked + n, data.order_end)
+    while work.asked < end:
+        ask_for(data, work.asked[0])
+        work.asked += 1
+
+
+cdef inline void copy_row(
+    const x_value* row, const Data* data, const Work* work, double* to
+) noexcept nogil:
+    # Copy a row as doubles, centred and scaled where that is asked for.
+    cdef Py_ssize_t j = 0
+    cdef int k
+    if data.center != NULL:
+        copy_some(row, 1, data.n_features, data, work, to)
+        return
+    while j + LANES <= data.n_features:
+        for k in range(PARTS):
+            store(to + j + k * WIDTH, load_any(row + j + k * WIDTH))
+        j += LANES
+    while j < data.n_features:
+        to[j] = row[j]
+        j += 1
 
 
 cdef inline void gather_rows(
     const x_value* X, const Data* data, Py_ssize_t start, Work* work
 ) noexcept nogil:
     # Copy the rows of a block from where they are; zeros follow as far as loops read.
-    cdef Py_ssize_t i, ahead, n_rows = work.n_rows
-    cdef Py_ssize_t row_bytes = data.n_features * x_size(data)
-    cdef const char* row
-    ahead = max(1, AHEAD_BYTES // row_bytes) + start
-    for i in range(n_rows):
-        if i + ahead < data.n_ordered:
-            foresee(data, i + ahead)
-        row = <const char*> X + data.order[start + i] * data.x_step
-        copy_some(
-            <const x_value*> row, 1, data.n_features, data, work,
-            work.x_memory + i * work.copy_step,
-        )
+    # That the middle of a row comes to the first level before its ends keeps the
+    # processor from foreseeing rows behind it, which are not the next ones.
+    cdef Py_ssize_t i, middle = data.n_features * sizeof(x_value) // 2
+    cdef const Py_ssize_t* order = data.order + start
+    cdef Py_ssize_t n_near = data.order_end - order - NEAR_ROWS
+    cdef const char* first = <const char*> X
+    cdef double* to = work.x_memory
+    for i in range(work.n_rows):
+        if i < n_near:
+            prefetch(first + order[i + NEAR_ROWS] * data.x_step + middle)
+        copy_row(<const x_value*> (first + order[i] * data.x_step), data, work, to)
+        to += work.copy_step
     if by_fours(data, work) or data.n_features == 1:
-        memset(
-            work.x_memory + n_rows * work.copy_step, 0,
-            (whole_lanes(n_rows) - n_rows) * work.copy_step * sizeof(double),
-        )
+        i = whole_lanes(work.n_rows) - work.n_rows
+        memset(to, 0, i * work.copy_step * sizeof(double))
     work.x = <const char*> work.x_memory
     work.step = work.copy_step
     work.single = False
 
 
+cdef inline void gather_column(
+    const y_value* column, Py_ssize_t step, const Py_ssize_t* order, Py_ssize_t n,
+    double* memory,
+) noexcept nogil:
+    # Values of the rows of a block as doubles, and zeros up to whole lanes.
+    cdef Py_ssize_t i
+    cdef const char* first = <const char*> column
+    for i in range(n):
+        memory[i] = (<const y_value*> (first + order[i] * step))[0]
+    for i in range(n, whole_lanes(n)):
+        memory[i] = 0.0
+
+
+cdef inline void weigh_evenly(Work* work) noexcept nogil:
+    # Rows that are not there weigh nothing.
+    cdef Py_ssize_t i
+    work.weight = NULL
+    if work.n_rows % LANES != 0:
+        for i in range(whole_lanes(work.n_rows)):
+            work.weight_memory[i] = 1.0 if i < work.n_rows else 0.0
+        work.weight = work.weight_memory
+
+
 cdef inline void gather_targets(
     const Data* data, Py_ssize_t start, Work* work
 ) noexcept nogil:
-    # The same for y and the weights; rows that are not there weigh nothing.
-    cdef Py_ssize_t i, row
-    for i in range(work.n_rows):
-        row = data.order[start + i]
-        if data.y_single:
-            work.y_memory[i] = (<const float*> (data.y + row * data.y_step))[0]
-        else:
-            work.y_memory[i] = (<const double*> (data.y + row * data.y_step))[0]
-        work.weight_memory[i] = 1.0
-        if data.sample_weight != NULL:
-            work.weight_memory[i] = data.sample_weight[row]
-    for i in range(work.n_rows, whole_lanes(work.n_rows)):
-        work.y_memory[i] = work.weight_memory[i] = 0.0
+    # The same for y and the weights.
+    cdef const Py_ssize_t* order = data.order + start
+    cdef Py_ssize_t n = work.n_rows
+    if data.y_single:
+        gather_column(
+            <const float*> data.y, data.y_step, order, n, work.y_memory
+        )
+    else:
+        gather_column(
+            <const double*> data.y, data.y_step, order, n, work.y_memory
+        )
     work.y = <const char*> work.y_memory
     work.y_single = False
+    if data.sample_weight == NULL:
+        weigh_evenly(work)
+        return
+    gather_column(data.sample_weight, sizeof(double), order, n, work.weight_memory)
     work.weight = work.weight_memory
 
 
@@ -332,7 +396,6 @@ cdef inline void load_targets(
     const Data* data, Py_ssize_t start, Work* work
 ) noexcept nogil:
     # Bring in y and the weights of the rows of a block, with zeros up to whole lanes.
-    cdef Py_ssize_t i
     work.y = data.y + start * data.y_step
     work.y_single = data.y_single
     if work.n_rows % LANES != 0 or data.y_step != y_size(data):
@@ -347,12 +410,8 @@ cdef inline void load_targets(
                 <const char*> work.weight, sizeof(double), False,
                 work, work.weight_memory,
             )
-    elif work.n_rows % LANES != 0:  # rows that are not there weigh nothing
-        for i in range(whole_lanes(work.n_rows)):
-            work.weight_memory[i] = 1.0 if i < work.n_rows else 0.0
-        work.weight = work.weight_memory
     else:
-        work.weight = NULL
+        weigh_evenly(work)
 
 
 cdef inline void spread_targets(
@@ -384,6 +443,7 @@ cdef inline void load_block(
     cdef const char* X = data.X + start * data.x_step
     work.n_rows = min(work.max_rows, data.n_rows - start)
     if data.order != NULL:
+        foresee(data, work, work.n_rows // 2)
         if data.x_single:
             gather_rows(<const float*> data.X, data, start, work)
         else:

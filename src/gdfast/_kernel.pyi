@@ -100,6 +100,25 @@ def descend_batches(
     update: Update | None = None,
     n_outputs: int = 1,
 ) -> int: ...
+def descend_batches_csr(
+    kind: int,
+    param: float,
+    data: _Floats,
+    indices: _Ints,
+    indptr: _Ints,
+    y: _Floats,
+    sample_weight: NDArray[np.float64] | None,
+    columns: NDArray[np.float64] | None,
+    n_features: int,
+    order: NDArray[np.intp] | None,
+    batch_size: int,
+    params: NDArray[np.float64],
+    rates: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    path_sum: NDArray[np.float64] | None,
+    first: int,
+    update: Update | None = None,
+) -> int: ...
 def descend_quadratic(
     loss: float,
     gradient: NDArray[np.float64],
@@ -112,3 +131,48 @@ def descend_quadratic(
     path: NDArray[np.float64] | None,
     update: Update | None = None,
 ) -> int: ...
+def shuffled(order: NDArray[np.intp], seed: int) -> None: ...
+
+@final
+class Stochastic:
+    intercept: float
+    mean_intercept: float
+    t: float
+    loss_sum: float
+    objective_sum: float
+    def __init__(
+        self,
+        kind: int,
+        param: float,
+        n_features: int,
+        coef: NDArray[np.float64],
+        mean: NDArray[np.float64] | None,
+        paid: NDArray[np.float64] | None,
+        rule: int,
+        aggressiveness: float,
+        alpha: float,
+        l1: float,
+        l2: float,
+        intercept_rate: float,
+        sums_objective: bool,
+        average_from: float,
+    ) -> None: ...
+    def settle(self) -> None: ...
+    def step(
+        self,
+        X: _Floats,
+        y: NDArray[np.float64],
+        sample_weight: NDArray[np.float64] | None,
+        order: NDArray[np.intp],
+        rates: NDArray[np.float64],
+    ) -> None: ...
+    def step_csr(
+        self,
+        data: _Floats,
+        indices: _Ints,
+        indptr: _Ints,
+        y: NDArray[np.float64],
+        sample_weight: NDArray[np.float64] | None,
+        order: NDArray[np.intp],
+        rates: NDArray[np.float64],
+    ) -> None: ...

@@ -30,7 +30,9 @@ Design, with the reason for each point:
 `gdfast._reference` holds the same functions in NumPy, written to be read.
 """
 cimport cython
+from libc.float cimport DBL_MAX
 from libc.math cimport fabs, sqrt
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from gdfast cimport _simd
@@ -38,11 +40,17 @@ from gdfast._batches cimport Batches, step_on_batches
 from gdfast._blocks cimport (
     Data, Work, allocate, fold_lanes, whole_lanes, x_value, y_value,
 )
-from gdfast._losses cimport MULTINOMIAL, N_LOSSES
+from gdfast._losses cimport HINGE, MULTINOMIAL, N_LOSSES
 from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
-from gdfast._sparse cimport add_sparse_pass, allocate_rows, index_value, row_value
+from gdfast._sgd cimport (
+    Sgd, measure, shuffle, step_on_rows, step_on_sparse_rows, take_scale,
+)
+from gdfast._sparse cimport (
+    BATCH_STORED, BLOCK_STORED, add_sparse_pass, all_below, allocate_rows, index_value,
+    row_value,
+)
 from gdfast._sparse_outputs cimport add_sparse_outputs, allocate_sparse_outputs
 from gdfast._updates cimport (
     GD, N_RULES, N_SCALARS, Rule, look_ahead, n_slots, next_point, take_step,
@@ -73,6 +81,8 @@ cdef int describe_targets(
     data.y_single = y_value is float
     data.n_rows = n
     data.order = NULL
+    data.indptr = NULL
+    data.center = data.scale = NULL
     data.sample_weight = NULL
     if sample_weight is not None:
         data.sample_weight = &sample_weight[0]
@@ -92,36 +102,65 @@ cdef Data describe(
     if d > 1 and X.strides[1] != sizeof(x_value):
         raise ValueError("the values of a row of X must be contiguous")
     describe_targets(&data, n, y, sample_weight, n_outputs)
-    if columns is not None and (columns.shape[0] != 2 or columns.shape[1] != d):
-        raise ValueError("columns must have shape (2, n_features)")
     data.X = <const char*> &X[0, 0]
     data.x_step = X.strides[0]
     data.x_single = x_value is float
     data.n_features = d
-    data.center = data.scale = NULL
-    if columns is not None:
-        data.center = &columns[0, 0]
-        data.scale = &columns[1, 0]
+    describe_columns(&data, columns)
     return data
+
+
+cdef int describe_columns(Data* data, const double[:, ::1] columns) except -1:
+    cdef Py_ssize_t d = data.n_features
+    if columns is None:
+        return 0
+    if columns.shape[0] != 2 or columns.shape[1] != d:
+        raise ValueError("columns must have shape (2, n_features)")
+    data.center = &columns[0, 0]
+    data.scale = &columns[1, 0]
+    return 0
 
 
 cdef Data describe_rows(
-    Py_ssize_t n_stored, const row_value[::1] indptr, const y_value[:] y,
-    const double[::1] sample_weight, Py_ssize_t n_features, Py_ssize_t n_outputs,
+    const x_value[::1] values, const index_value[::1] indices,
+    const row_value[::1] indptr, const y_value[:] y, const double[::1] sample_weight,
+    Py_ssize_t n_features, Py_ssize_t n_outputs,
 ) except *:
-    # The same for rows of a sparse matrix: all but where these are.
+    # The same for rows of a sparse matrix.
     cdef Data data
-    cdef Py_ssize_t n = indptr.shape[0] - 1, i
+    cdef Py_ssize_t n = indptr.shape[0] - 1
     if n <= 0 or n_features <= 0:
         raise ValueError("X must have at least one row and one column")
     describe_targets(&data, n, y, sample_weight, n_outputs)
-    if indptr[0] < 0 or indptr[n] > n_stored:
-        raise ValueError("indptr must stay within data")
-    for i in range(n):
-        if indptr[i] > indptr[i + 1]:
-            raise ValueError("indptr must not fall")
+    if indices.shape[0] != values.shape[0]:
+        raise ValueError("indices must have one value for each of data")
     data.n_features = n_features
+    data.X = NULL
+    data.x_single = x_value is float
+    data.indices = NULL
+    data.wide_index = sizeof(index_value) == sizeof(int64_t)
+    data.indptr = &indptr[0]
+    data.wide_row = sizeof(row_value) == sizeof(int64_t)
+    if values.shape[0] > 0:
+        data.X = <const char*> &values[0]
+        data.indices = &indices[0]
     return data
+
+
+cdef int check_places(
+    const row_value[::1] indptr, Py_ssize_t n_stored, const Data* data
+) except -1:
+    # Look at where the rows of an order lie, or all of them.
+    cdef Py_ssize_t i, row
+    if data.order == NULL and (indptr[0] < 0 or indptr[data.n_rows] > n_stored):
+        raise ValueError("indptr must stay within data")
+    for i in range(data.n_rows):
+        row = i if data.order == NULL else data.order[i]
+        if indptr[row] > indptr[row + 1]:
+            raise ValueError("indptr must not fall")
+        if data.order != NULL and (indptr[row] < 0 or indptr[row + 1] > n_stored):
+            raise ValueError("indptr must stay within data")
+    return 0
 
 
 cdef bint has_intercept(Py_ssize_t n_params, const Data* data) except -1:
@@ -319,37 +358,29 @@ def add_gradient_csr(
     array([-8., -8., -4.])
     """
     cdef Data rows = describe_rows(
-        data.shape[0], indptr, y, sample_weight, n_features, n_outputs
+        data, indices, indptr, y, sample_weight, n_features, n_outputs
     )
     cdef bint fit_intercept = has_intercept(params.shape[0], &rows)
-    cdef const x_value* values = NULL
-    cdef const index_value* columns = NULL
     cdef Work work
     cdef double loss_sum
     cdef bint in_range
+    check_places(indptr, data.shape[0], &rows)
     known(kind, n_outputs)
     check_gradient(gradient, params.shape[0])
-    if indices.shape[0] != data.shape[0]:
-        raise ValueError("indices must have one value for each of data")
-    if data.shape[0] > 0:
-        values, columns = &data[0], &indices[0]
     if not (
-        allocate_rows(&work, rows.n_rows) if n_outputs == 1
+        allocate_rows(&work, rows.n_rows, BLOCK_STORED) if n_outputs == 1
         else allocate_sparse_outputs(&work, &rows)
     ):
         raise MemoryError()
     with nogil:
         if n_outputs == 1:
             in_range = add_sparse_pass(
-                kind, param, values, columns, &indptr[0], &rows, &work,
-                &params[0], params[n_features] if fit_intercept else 0.0, &gradient[0],
+                kind, param, &rows, &work, &params[0], &gradient[0], fit_intercept
             )
-            if fit_intercept:
-                gradient[n_features] += fold_lanes(work.slope_sum)
         else:
             in_range = add_sparse_outputs(
-                kind, param, values, columns, &indptr[0], &rows, &work,
-                &params[0], fit_intercept, &gradient[0],
+                kind, param, <const x_value*> rows.X, <const index_value*> rows.indices,
+                &indptr[0], &rows, &work, &params[0], fit_intercept, &gradient[0],
             )
         loss_sum = fold_lanes(work.loss_sum)
         free(work.memory)
@@ -707,15 +738,49 @@ def descend(
 
 cdef int put_in_order(Data* data, const Py_ssize_t[::1] order) except -1:
     # Take the rows of an order, after a look at all of it.
-    cdef Py_ssize_t n = data.n_rows, n_ordered = order.shape[0], i
+    cdef Py_ssize_t n = data.n_rows, n_ordered = order.shape[0]
     if n_ordered == 0:
         raise ValueError("order must have at least one row")
-    for i in range(n_ordered):
-        if not 0 <= order[i] < n:
-            raise ValueError("order must be from 0 to n_samples - 1")
+    if not all_below(&order[0], n_ordered, n):
+        raise ValueError("order must be from 0 to n_samples - 1")
     data.order = &order[0]
+    data.order_end = data.order + n_ordered
     data.n_rows = n_ordered
     return 0
+
+
+cdef Batches describe_batches(
+    Data* data, const Py_ssize_t[::1] order, Py_ssize_t size, Py_ssize_t n_params,
+    const double[::1] rates, double[::1] sums, double[::1] path_sum, Py_ssize_t first,
+) except *:
+    # What batches are made of, after a look at all that is asked for.
+    cdef Batches batches
+    has_intercept(n_params, data)
+    if size < 1:
+        raise ValueError("batch_size must be at least 1")
+    if order is not None:
+        put_in_order(data, order)
+    if rates.shape[0] < (data.n_rows - 1) // size + 1:
+        raise ValueError("rates must have one value for each batch")
+    if sums.shape[0] != 2:
+        raise ValueError("sums must have two values")
+    if path_sum is not None and path_sum.shape[0] != n_params:
+        raise ValueError("path_sum must have the shape of params")
+    batches.data = data
+    batches.size = size
+    batches.rates = &rates[0]
+    batches.sums = &sums[0]
+    batches.path_sum = NULL if path_sum is None else &path_sum[0]
+    batches.first = first
+    return batches
+
+
+cdef bint allocate_batches(Batches* batches, Py_ssize_t n_params):
+    # One piece of memory for all that is of the size of the parameters.
+    batches.point = <double*> malloc(3 * n_params * sizeof(double))
+    batches.gradient = batches.point + n_params
+    batches.coef = batches.gradient + n_params
+    return batches.point != NULL
 
 
 def descend_batches(
@@ -786,39 +851,107 @@ def descend_batches(
     [1.68] [16.16  2.  ]
     """
     cdef Data data = describe(X, y, sample_weight, columns, n_outputs)
-    cdef Py_ssize_t n_params = params.shape[0], n_steps
-    cdef Work work
+    cdef Batches batches = describe_batches(
+        &data, order, batch_size, params.shape[0], rates, sums, path_sum, first
+    )
     cdef double[2] idle
-    cdef Rule rule
-    cdef Batches batches
-    has_intercept(n_params, &data)
-    rule = chosen_rule(update, n_params, idle)
+    cdef Rule rule = chosen_rule(update, params.shape[0], idle)
+    cdef Work work
+    cdef Py_ssize_t n_steps
     known(kind, n_outputs)
-    if batch_size < 1:
-        raise ValueError("batch_size must be at least 1")
-    if order is not None:
-        put_in_order(&data, order)
-    if rates.shape[0] < (data.n_rows - 1) // batch_size + 1:
-        raise ValueError("rates must have one value for each batch")
-    if sums.shape[0] != 2:
-        raise ValueError("sums must have two values")
-    if path_sum is not None and path_sum.shape[0] != n_params:
-        raise ValueError("path_sum must have the shape of params")
-    batches.data = &data
-    batches.size = batch_size
-    batches.rates = &rates[0]
-    batches.sums = &sums[0]
-    batches.path_sum = NULL if path_sum is None else &path_sum[0]
-    batches.first = first
-    batches.point = <double*> malloc(2 * n_params * sizeof(double))
-    if batches.point == NULL or not allocate(&work, &data, False):
+    if not allocate_batches(&batches, rule.n_params) or not allocate(
+        &work, &data, False
+    ):
         free(batches.point)
         raise MemoryError()
-    batches.gradient = batches.point + n_params
     with nogil:
         n_steps = step_on_batches(kind, param, &work, &rule, &batches, &params[0])
         free(batches.point)
         free(work.memory)
+    return n_steps
+
+
+def descend_batches_csr(
+    int kind, double param, const x_value[::1] data, const index_value[::1] indices,
+    const row_value[::1] indptr, const y_value[:] y, const double[::1] sample_weight,
+    const double[:, ::1] columns, Py_ssize_t n_features, const Py_ssize_t[::1] order,
+    Py_ssize_t batch_size, double[::1] params, const double[::1] rates,
+    double[::1] sums, double[::1] path_sum, Py_ssize_t first, Update update=None,
+):
+    """Make a step on each batch of rows of a sparse matrix, one after the other.
+
+    As `descend_batches`, for rows that store some of their values.
+
+    Parameters
+    ----------
+    kind, param, data, indices, indptr, y, sample_weight
+        The loss and the examples, as in `add_gradient_csr`.
+    columns : ndarray of float64, shape (2, n_features), or None
+        Centres and factors: the features are ``(X - columns[0]) * columns[1]``.
+    n_features : int
+        Number of columns.
+    order, batch_size, params, rates, sums, path_sum, first, update
+        As in `descend_batches`.
+
+    Returns
+    -------
+    n_steps : int
+        Steps made.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, `kind` is unknown, a row of `order` is not there, or
+        `indptr` falls or leaves `data` at one of these rows; nothing was changed then.
+        If an index is out of range; steps on batches before that one were made.
+    MemoryError
+        If there is no scratch memory.
+
+    Notes
+    -----
+    A step costs 4 operations for each value that its batch stores, and some for every
+    parameter. The latter are spared by plain gradient descent without penalty, bounds,
+    `columns` and `path_sum`, which changes the coefficients of no other columns, where
+    a batch has no more than 65 536 values and 2048 rows. Releases the GIL. Splitting the
+    batches over several calls gives the same bits.
+
+    Examples
+    --------
+    >>> data, indices = np.array([1.0, 2.0]), np.array([0, 0])
+    >>> stored = data, indices, np.array([0, 1, 2])
+    >>> rest = np.array([2.0, 4.0]), None, None, 1, np.array([1, 0])
+    >>> params, sums = np.zeros(1), np.zeros(2)
+    >>> descend_batches_csr(
+    ...     0, 0.0, *stored, *rest, 1, params, np.full(2, 0.1), sums, None, 0
+    ... )
+    2
+    >>> print(params, sums)
+    [1.68] [16.16  2.  ]
+    """
+    cdef Data rows = describe_rows(
+        data, indices, indptr, y, sample_weight, n_features, 1
+    )
+    cdef Batches batches = describe_batches(
+        &rows, order, batch_size, params.shape[0], rates, sums, path_sum, first
+    )
+    cdef double[2] idle
+    cdef Rule rule = chosen_rule(update, params.shape[0], idle)
+    cdef Work work
+    cdef Py_ssize_t n_steps
+    describe_columns(&rows, columns)
+    check_places(indptr, data.shape[0], &rows)
+    known(kind, 1)
+    if not allocate_batches(&batches, rule.n_params) or not allocate_rows(
+        &work, batch_size, BATCH_STORED
+    ):
+        free(batches.point)
+        raise MemoryError()
+    with nogil:
+        n_steps = step_on_batches(kind, param, &work, &rule, &batches, &params[0])
+        free(batches.point)
+        free(work.memory)
+    if n_steps < 0:
+        raise ValueError("indices must be from 0 to n_features - 1")
     return n_steps
 
 
@@ -930,3 +1063,304 @@ def descend_quadratic(
             t += 1
         free(memory)
     return t
+
+
+def shuffled(Py_ssize_t[::1] order, unsigned int seed):
+    """Write the order in which scikit-learn's stochastic gradient descent takes rows.
+
+    Parameters
+    ----------
+    order : ndarray of intp, shape (n_samples,), changed
+        The order of the first epoch; the second one takes ``order[order]``, the next
+        one ``order[order][order]`` and so on.
+    seed : int
+        What it is drawn with, from 0 to 2^32 - 1; 0 is 1.
+
+    Notes
+    -----
+    A Fisher-Yates shuffle whose exchanges are drawn by a xorshift generator of 32 bits.
+
+    Examples
+    --------
+    >>> order = np.empty(5, dtype=np.intp)
+    >>> shuffled(order, 3)
+    >>> order
+    array([1, 0, 4, 3, 2])
+    """
+    if order.shape[0] > 0:
+        with nogil:
+            shuffle(&order[0], order.shape[0], seed)
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class Stochastic:
+    """scikit-learn's stochastic gradient descent on one output, a step on every row.
+
+    Parameters
+    ----------
+    kind, param
+        The loss, as in `add_gradient`.
+    n_features : int
+        Number of columns.
+    coef : ndarray of float64, changed
+        The coefficients, zeros behind them up to a multiple of 8. They are right after
+        `settle`; before it they want a factor.
+    mean : ndarray of float64, shape of `coef`, or None, changed
+        The mean of the coefficients after the steps that count for it.
+    paid : ndarray of float64, shape of `coef`, or None, changed
+        What truncation has taken off them, zeros at first; needed where `l1` is not 0.
+    rule : int
+        0 for updates by a rate; 1 and 2 for the passive-aggressive ones, PA-I and
+        PA-II.
+    aggressiveness : float
+        Their constant.
+    alpha : float
+        Factor of the penalty, not negative.
+    l1, l2 : float
+        The parts of it that are the sum of |coef| and half the sum of coef^2.
+    intercept_rate : float
+        Factor of steps of the intercept; 0 for none.
+    sums_objective : bool
+        Whether `loss_sum` and `objective_sum` are kept.
+    average_from : float
+        Number of the first step that counts for the mean; inf for none.
+
+    Attributes
+    ----------
+    intercept, mean_intercept : float
+        The intercept and the mean of it.
+    t : float
+        Number of the next step, 1 at first.
+    loss_sum, objective_sum : float
+        Sums of the losses of the rows, each before its own step, and of losses and
+        penalties.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or `kind` is unknown.
+
+    References
+    ----------
+    L. Bottou, "Stochastic gradient descent tricks", 2012; Y. Tsuruoka, J. Tsujii,
+    S. Ananiadou, "Stochastic gradient descent training for L1-regularized log-linear
+    models with cumulative penalty", ACL 2009; K. Crammer, O. Dekel, J. Keshet,
+    S. Shalev-Shwartz, Y. Singer, "Online passive-aggressive algorithms", JMLR 7, 2006.
+    """
+    cdef Sgd sgd
+    cdef double[::1] coef
+    cdef double[::1] mean
+    cdef double[::1] paid
+
+    def __init__(
+        self, int kind, double param, Py_ssize_t n_features, double[::1] coef,
+        double[::1] mean, double[::1] paid, int rule, double aggressiveness,
+        double alpha, double l1, double l2, double intercept_rate, bint sums_objective,
+        double average_from,
+    ):
+        cdef Py_ssize_t padded = whole_lanes(n_features)
+        if n_features < 1 or coef.shape[0] != padded:
+            raise ValueError("coef must have a multiple of 8 values")
+        if mean is not None and mean.shape[0] != padded:
+            raise ValueError("mean must have the shape of coef")
+        if paid is not None and paid.shape[0] != padded:
+            raise ValueError("paid must have the shape of coef")
+        if (mean is None and average_from <= DBL_MAX) or (paid is None and l1 != 0.0):
+            raise ValueError("mean and paid must be there where they are needed")
+        self.coef = coef
+        self.mean = mean
+        self.paid = paid
+        self.sgd.kind = known(kind, 1)
+        self.sgd.param = param
+        self.sgd.rule = rule
+        self.sgd.is_hinge = kind == HINGE
+        self.sgd.aggressiveness = aggressiveness
+        self.sgd.alpha = alpha
+        self.sgd.l1 = l1
+        self.sgd.l2 = l2
+        self.sgd.intercept_rate = intercept_rate
+        self.sgd.penalized = l1 != 0.0 or l2 != 0.0
+        self.sgd.sums_objective = sums_objective
+        self.sgd.average_from = average_from
+        self.sgd.n_features = n_features
+        self.sgd.w = &coef[0]
+        self.sgd.mean = NULL if mean is None else &mean[0]
+        self.sgd.paid = NULL if paid is None else &paid[0]
+        self.sgd.t = self.sgd.scale = self.sgd.mean_scale = 1.0
+        self.sgd.intercept = self.sgd.mean_intercept = self.sgd.mean_share = 0.0
+        self.sgd.owed = self.sgd.objective = self.sgd.loss = 0.0
+        measure(&self.sgd)
+
+    @property
+    def intercept(self):
+        return self.sgd.intercept
+
+    @intercept.setter
+    def intercept(self, double value):
+        self.sgd.intercept = value
+
+    @property
+    def mean_intercept(self):
+        return self.sgd.mean_intercept
+
+    @mean_intercept.setter
+    def mean_intercept(self, double value):
+        self.sgd.mean_intercept = value
+
+    @property
+    def t(self):
+        return self.sgd.t
+
+    @t.setter
+    def t(self, double value):
+        self.sgd.t = value
+
+    @property
+    def loss_sum(self):
+        return self.sgd.loss
+
+    @loss_sum.setter
+    def loss_sum(self, double value):
+        self.sgd.loss = value
+
+    @property
+    def objective_sum(self):
+        return self.sgd.objective
+
+    @objective_sum.setter
+    def objective_sum(self, double value):
+        self.sgd.objective = value
+
+    def settle(self):
+        """Make `coef` and `mean` what they stand for."""
+        with nogil:
+            take_scale(&self.sgd)
+
+    cdef int check(
+        self, Py_ssize_t n_rows, const double[::1] y, const double[::1] sample_weight,
+        const Py_ssize_t[::1] order, const double[::1] rates,
+    ) except -1:
+        cdef Py_ssize_t i
+        if y.shape[0] != n_rows:
+            raise ValueError("y must have one value for each row of X")
+        if sample_weight is not None and sample_weight.shape[0] != n_rows:
+            raise ValueError("sample_weight must have one value for each row of X")
+        if rates.shape[0] != order.shape[0]:
+            raise ValueError("rates must have one value for each row of order")
+        for i in range(order.shape[0]):
+            if not 0 <= order[i] < n_rows:
+                raise ValueError("order must be from 0 to n_samples - 1")
+        return 0
+
+    def step(
+        self, const x_value[:, :] X, const double[::1] y,
+        const double[::1] sample_weight, const Py_ssize_t[::1] order,
+        const double[::1] rates,
+    ):
+        """Make a step on each of some rows.
+
+        Parameters
+        ----------
+        X : ndarray of float32 or float64, shape (n_samples, n_features)
+            Features. The values of a row are contiguous.
+        y : ndarray of float64, shape (n_samples,)
+            Targets.
+        sample_weight : ndarray of float64, shape (n_samples,), or None
+            Factors of the updates; None for 1.
+        order : ndarray of intp, shape (n_steps,)
+            The rows to take, in this order.
+        rates : ndarray of float64, shape (n_steps,)
+            Learning rate of every step.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree or a row of `order` is not there. Values are not
+            inspected.
+        MemoryError
+            If there is no room for a row.
+
+        Notes
+        -----
+        Releases the GIL. Splitting the steps over several calls gives the same bits.
+        """
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], step, j
+        cdef x_value* last
+        cdef const double* weight = NULL
+        if d != self.sgd.n_features:
+            raise ValueError("X must have n_features columns")
+        if d > 1 and X.strides[1] != sizeof(x_value) or X.strides[0] % sizeof(x_value):
+            raise ValueError("the values of a row of X must be contiguous")
+        self.check(n, y, sample_weight, order, rates)
+        if order.shape[0] == 0:
+            return
+        if sample_weight is not None:
+            weight = &sample_weight[0]
+        step = X.strides[0] // <Py_ssize_t> sizeof(x_value)
+        last = <x_value*> calloc(whole_lanes(d), sizeof(x_value))
+        if last == NULL:
+            raise MemoryError()
+        with nogil:
+            for j in range(d):
+                last[j] = X[n - 1, j]
+            step_on_rows(
+                &self.sgd, &X[0, 0], step, n, last, &y[0],
+                weight,
+                &order[0], order.shape[0], &rates[0],
+            )
+            free(last)
+
+    def step_csr(
+        self, const x_value[::1] data, const index_value[::1] indices,
+        const row_value[::1] indptr, const double[::1] y,
+        const double[::1] sample_weight, const Py_ssize_t[::1] order,
+        const double[::1] rates,
+    ):
+        """Make a step on each of some rows of a sparse matrix.
+
+        Parameters
+        ----------
+        data, indices, indptr
+            The matrix, as in `add_gradient_csr`; no column twice in a row.
+        y, sample_weight, order, rates
+            As in `step`.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, or a row or a column is not there. Steps up to a row
+            whose columns are not there have been made then.
+
+        Notes
+        -----
+        Time for the values that the rows store, and once for all coefficients. Releases
+        the GIL.
+        """
+        cdef Py_ssize_t n = indptr.shape[0] - 1, i
+        cdef const x_value* values = NULL
+        cdef const index_value* columns = NULL
+        cdef const double* weight = NULL
+        cdef bint in_range
+        if indices.shape[0] != data.shape[0]:
+            raise ValueError("indices must have one value for each of data")
+        if n < 0 or indptr[0] < 0 or indptr[n] > data.shape[0]:
+            raise ValueError("indptr must stay within data")
+        for i in range(n):
+            if indptr[i] > indptr[i + 1]:
+                raise ValueError("indptr must not fall")
+        self.check(n, y, sample_weight, order, rates)
+        if order.shape[0] == 0:
+            return
+        if sample_weight is not None:
+            weight = &sample_weight[0]
+        if data.shape[0] > 0:
+            values, columns = &data[0], &indices[0]
+        with nogil:
+            in_range = step_on_sparse_rows(
+                &self.sgd, values, columns, &indptr[0], &y[0],
+                weight,
+                &order[0], order.shape[0], &rates[0],
+            )
+        if not in_range:
+            raise ValueError("indices must be from 0 to n_features - 1")

@@ -9,7 +9,7 @@
 from libc.string cimport memset
 
 from gdfast._blocks cimport (
-    Data, Work, fold_lanes, load_block, whole_lanes, x_size,
+    Data, Work, fold_lanes, foresee, load_block, whole_lanes, x_size,
 )
 from gdfast._losses cimport MULTINOMIAL, exp_finite, log1p_positive
 from gdfast._simd cimport (
@@ -278,6 +278,8 @@ cdef inline double add_output_pass(
         if work.n_rows != data.n_rows:  # else all of them are here since the last pass
             load_block(data, start, work)
         add_outputs(kind, param, data, start, work)
+        if data.order != NULL:  # the other half of what is to be asked for
+            foresee(data, work, work.n_rows - work.n_rows // 2)
         start += work.n_rows
     end_outputs(data, work, gradient, fit_intercept)
     return fold_lanes(work.loss_sum)

@@ -3,7 +3,8 @@
 from libc.string cimport memset
 
 from gdfast._blocks cimport (
-    Data, Work, by_fours, fold_lanes, load_any, load_block, whole_lanes, x_value,
+    Data, Work, by_fours, fold_lanes, foresee, load_any, load_block, whole_lanes,
+    x_value,
 )
 from gdfast._outputs cimport add_output_pass
 from gdfast._simd cimport (
@@ -137,7 +138,7 @@ cdef inline void add_features(
 
 
 cdef inline void add_block(
-    int kind, double param, const x_value* x, const Data* data, const Work* work,
+    int kind, double param, const x_value* x, const Data* data, Work* work,
     double b,
 ) noexcept nogil:
     # The loops over a block; where moments are added up, that of the gradient is there.
@@ -154,6 +155,8 @@ cdef inline void add_block(
         slope_rows(kind, param, <const float*> work.y, work)
     else:
         slope_rows(kind, param, <const double*> work.y, work)
+    if data.order != NULL:  # the other half of what is to be asked for
+        foresee(data, work, work.n_rows - work.n_rows // 2)
     if not work.moments:
         add_features(x, data, work)
 

@@ -197,15 +197,10 @@ def add_gradient_csr(
     """
     n, d = len(indptr) - 1, n_features
     check_rows(n, d, y, sample_weight, n_outputs)
-    if indptr[0] < 0 or indptr[-1] > len(data):
-        raise ValueError("indptr must stay within data")
-    if (np.diff(indptr) < 0).any():
-        raise ValueError("indptr must not fall")
+    check_stored(data, indices, indptr, np.arange(n))
     check_model(kind, d, params, n_outputs)
     if gradient.shape != params.shape:
         raise ValueError("gradient must have the shape of params")
-    if len(indices) != len(data):
-        raise ValueError("indices must have one value for each of data")
     stored = slice(indptr[0], indptr[-1])
     column, value = indices[stored], data[stored].astype(np.float64)
     if ((column < 0) | (column >= d)).any():
@@ -581,6 +576,58 @@ def descend_batches(
     return made
 
 
+def descend_batches_csr(
+    kind: int,
+    param: float,
+    data: Floats,
+    indices: Ints,
+    indptr: Ints,
+    y: Floats,
+    sample_weight: Doubles | None,
+    columns: Doubles | None,
+    n_features: int,
+    order: NDArray[np.intp] | None,
+    batch_size: int,
+    params: Doubles,
+    rates: Doubles,
+    sums: Doubles,
+    path_sum: Doubles | None,
+    first: int,
+    update: Update | None = None,
+) -> int:
+    """Make a step on each batch of sparse rows, here by storing these whole.
+
+    See ``gdfast._kernel.descend_batches_csr``.
+    """
+    n = len(indptr) - 1
+    check_rows(n, n_features, y, sample_weight, 1)
+    rows = np.arange(n) if order is None else order
+    if len(rows) and rows.min() >= 0 and rows.max() < n:
+        check_stored(data, indices, indptr, rows)
+    X = np.zeros((n, n_features))
+    for row in rows.clip(0, n - 1):
+        stored = slice(indptr[row], indptr[row + 1])
+        if ((indices[stored] < 0) | (indices[stored] >= n_features)).any():
+            raise ValueError("indices must be from 0 to n_features - 1")
+        X[row] = np.bincount(indices[stored], data[stored], n_features)
+    return descend_batches(
+        kind,
+        param,
+        X,
+        y,
+        sample_weight,
+        columns,
+        order,
+        batch_size,
+        params,
+        rates,
+        sums,
+        path_sum,
+        first,
+        update,
+    )
+
+
 def descend_quadratic(
     loss: float,
     gradient: Doubles,
@@ -659,6 +706,19 @@ def check_shapes(
     check_model(kind, d, params, n_outputs)
 
 
+def check_stored(
+    data: Floats, indices: Ints, indptr: Ints, rows: NDArray[np.intp]
+) -> None:
+    """Raise ValueError unless the values of some sparse rows are there."""
+    if len(indices) != len(data):
+        raise ValueError("indices must have one value for each of data")
+    starts, ends = indptr[rows], indptr[rows + 1]
+    if (starts > ends).any():
+        raise ValueError("indptr must not fall")
+    if starts.min() < 0 or ends.max() > len(data):
+        raise ValueError("indptr must stay within data")
+
+
 def check_rows(
     n: int, d: int, y: Floats, sample_weight: Doubles | None, n_outputs: int
 ) -> None:
@@ -682,7 +742,212 @@ def check_model(kind: int, d: int, params: Doubles, n_outputs: int) -> None:
             "params must have n_features values, or one more for the intercept, for "
             "each output"
         )
+    check_kind(kind, n_outputs)
+
+
+def check_kind(kind: int, n_outputs: int = 1) -> None:
+    """Raise the errors about a loss that is not there, or not for so many outputs."""
     if not 0 <= kind < len(LOSSES):
         raise ValueError(f"unknown loss number {kind}")
     if LOSSES[kind] is multinomial and n_outputs == 1:
         raise ValueError(f"the loss number {kind} is of two outputs or more")
+
+
+def shuffled(order: NDArray[np.intp], seed: int) -> None:
+    """Write the order in which scikit-learn's stochastic descent takes rows."""
+    n, seed = len(order), seed or 1
+    order[:] = np.arange(n)
+    for i in range(n - 1):
+        seed ^= seed << 13 & 0xFFFFFFFF
+        seed ^= seed >> 17
+        seed ^= seed << 5 & 0xFFFFFFFF
+        j = i + seed % 2**31 % (n - i)
+        order[[i, j]] = order[[j, i]]
+
+
+class Stochastic:
+    """scikit-learn's stochastic gradient descent on one output, a step on every row.
+
+    The coefficients are `scale` times `w`. Their average is (`mean` + `mean_share`
+    times `w`) / `mean_scale`: it takes part in what truncation does to `w` later.
+    """
+
+    def __init__(
+        self,
+        kind: int,
+        param: float,
+        n_features: int,
+        coef: Doubles,
+        mean: Doubles | None,
+        paid: Doubles | None,
+        rule: int,
+        aggressiveness: float,
+        alpha: float,
+        l1: float,
+        l2: float,
+        intercept_rate: float,
+        sums_objective: bool,
+        average_from: float,
+    ) -> None:
+        padded = -(-n_features // 8) * 8
+        if n_features < 1 or len(coef) != padded:
+            raise ValueError("coef must have a multiple of 8 values")
+        if mean is not None and len(mean) != padded:
+            raise ValueError("mean must have the shape of coef")
+        if paid is not None and len(paid) != padded:
+            raise ValueError("paid must have the shape of coef")
+        if (mean is None and average_from < np.inf) or (paid is None and l1):
+            raise ValueError("mean and paid must be there where they are needed")
+        check_kind(kind)
+        self.kind, self.param, self.n_features = kind, param, n_features
+        self.w, self.scale = coef[:n_features], 1.0
+        self.mean = np.zeros(n_features) if mean is None else mean[:n_features]
+        self.paid = np.zeros(n_features) if paid is None else paid[:n_features]
+        self.mean_share, self.mean_scale = 0.0, 1.0
+        self.rule, self.aggressiveness = rule, aggressiveness
+        self.alpha, self.l1, self.l2 = alpha, l1, l2
+        self.intercept_rate, self.sums_objective = intercept_rate, sums_objective
+        self.average_from = average_from
+        self.t, self.intercept, self.mean_intercept, self.owed = 1.0, 0.0, 0.0, 0.0
+        self.loss_sum = self.objective_sum = 0.0
+        self.measure()
+
+    def measure(self) -> None:
+        """Note size and square of the coefficients, as the next step sees them."""
+        self.size = self.scale * np.abs(self.w).sum()
+        self.square = self.scale**2 * (self.w @ self.w)
+
+    def shrink(self, factor: float) -> None:
+        """Multiply all coefficients."""
+        self.scale *= factor
+        self.size *= factor
+        self.square *= factor**2
+        if self.scale < 1e-9:
+            self.settle()
+
+    def settle(self) -> None:
+        """Make `coef` and `mean` what they stand for."""
+        self.mean += self.mean_share * self.w
+        self.mean /= self.mean_scale
+        self.mean_share, self.mean_scale = 0.0, 1.0
+        self.w *= self.scale
+        self.scale = 1.0
+
+    def update(
+        self, x: Doubles, z: float, y: float, slope: float, loss: float, rate: float
+    ) -> float:
+        """Return the factor of x in the update of the coefficients."""
+        if self.rule == 0:
+            return -rate * float(np.clip(slope, -1e12, 1e12))
+        if self.rule == 1:
+            size = min(self.aggressiveness, loss / float(x @ x))
+        else:
+            size = loss / (float(x @ x) + 0.5 / self.aggressiveness)
+        towards = y > 0 if LOSSES[self.kind] is hinge else y >= z
+        return size if towards else -size
+
+    def step_on(
+        self, x: Doubles, at: slice | Ints, y: float, weight: float, rate: float
+    ) -> None:
+        """Make a step on a row of values x, those of the columns `at`."""
+        z = float(self.scale * (x @ self.w[at]) + self.intercept)
+        found = LOSSES[self.kind](np.array([z]), np.array([y]), self.param)
+        loss, slope = (float(value[0]) for value in found)
+        if self.sums_objective:
+            self.loss_sum += loss
+            self.objective_sum += loss
+            if self.rule == 0:
+                penalty = self.l1 * self.size + self.l2 * self.square / 2
+                self.objective_sum += self.alpha * penalty
+        if self.rule == 1 and not x.any():
+            return
+        step = weight * self.update(x, z, y, slope, loss, rate)
+        if self.l2:
+            self.shrink(max(0.0, 1 - self.l2 * rate * self.alpha))
+        if step:
+            self.w[at] += step / self.scale * x
+            self.measure()
+        self.intercept += step * self.intercept_rate
+        if self.t >= self.average_from:
+            self.mean[at] -= self.mean_share * step / self.scale * x
+            share = 1 / (self.t - self.average_from + 1)
+            if share < 1:
+                self.mean_scale /= 1 - share
+            self.mean_share += share * self.mean_scale * self.scale
+            self.mean_intercept += share * (self.intercept - self.mean_intercept)
+        self.t += 1
+        self.owed += self.l1 * rate * self.alpha
+        if self.l1:
+            self.truncate(at)
+
+    def truncate(self, at: slice | Ints) -> None:
+        """Take off the size of some coefficients what is owed and not paid yet."""
+        w = self.w[at].copy()
+        down = np.maximum(0, w - (self.owed + self.paid[at]) / self.scale)
+        up = np.minimum(0, w + (self.owed - self.paid[at]) / self.scale)
+        self.w[at] = np.where(w > 0, down, np.where(w < 0, up, w))
+        self.paid[at] += self.scale * (self.w[at] - w)
+
+    def check(
+        self,
+        n_rows: int,
+        y: Doubles,
+        sample_weight: Doubles | None,
+        order: NDArray[np.intp],
+        rates: Doubles,
+    ) -> None:
+        """Raise for shapes that disagree and rows that are not there."""
+        if len(y) != n_rows:
+            raise ValueError("y must have one value for each row of X")
+        if sample_weight is not None and len(sample_weight) != n_rows:
+            raise ValueError("sample_weight must have one value for each row of X")
+        if len(rates) != len(order):
+            raise ValueError("rates must have one value for each row of order")
+        if len(order) and not (order.min() >= 0 and order.max() < n_rows):
+            raise ValueError("order must be from 0 to n_samples - 1")
+
+    def step(
+        self,
+        X: Floats,
+        y: Doubles,
+        sample_weight: Doubles | None,
+        order: NDArray[np.intp],
+        rates: Doubles,
+    ) -> None:
+        """Make a step on each of some rows."""
+        if X.shape[1] != self.n_features:
+            raise ValueError("X must have n_features columns")
+        if X.shape[1] > 1 and X.strides[1] != X.itemsize:
+            raise ValueError("the values of a row of X must be contiguous")
+        self.check(len(X), y, sample_weight, order, rates)
+        for i, rate in zip(order, rates, strict=True):
+            weight = 1.0 if sample_weight is None else sample_weight[i]
+            self.step_on(X[i].astype(float), slice(None), y[i], weight, rate)
+
+    def step_csr(
+        self,
+        data: Floats,
+        indices: Ints,
+        indptr: Ints,
+        y: Doubles,
+        sample_weight: Doubles | None,
+        order: NDArray[np.intp],
+        rates: Doubles,
+    ) -> None:
+        """Make a step on each of some rows of a sparse matrix."""
+        if len(indices) != len(data):
+            raise ValueError("indices must have one value for each of data")
+        if not len(indptr) or indptr[0] < 0 or indptr[-1] > len(data):
+            raise ValueError("indptr must stay within data")
+        if (np.diff(indptr) < 0).any():
+            raise ValueError("indptr must not fall")
+        self.check(len(indptr) - 1, y, sample_weight, order, rates)
+        for i, rate in zip(order, rates, strict=True):
+            stored = slice(indptr[i], indptr[i + 1])
+            at = indices[stored]
+            if len(at) and not (at.min() >= 0 and at.max() < self.n_features):
+                raise ValueError("indices must be from 0 to n_features - 1")
+            weight = 1.0 if sample_weight is None else sample_weight[i]
+            self.step_on(data[stored].astype(float), at, y[i], weight, rate)
+            if self.l1:
+                self.measure()

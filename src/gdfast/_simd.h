@@ -49,6 +49,8 @@ static inline gd_vec gd_splat(double value)
 /* The value in the first lane and zeros in the others. */
 static inline gd_vec gd_lead(double value) { return (gd_vec){value}; }
 
+static inline double gd_first(gd_vec value) { return value[0]; }
+
 static inline gd_vec gd_divide(gd_vec a, gd_vec b) { return a / b; }
 
 static inline gd_vec gd_choose(gd_bits mask, gd_vec a, gd_vec b)
@@ -92,6 +94,7 @@ static inline gd_vec gd_load(const double *from) { return *from; }
 static inline void gd_store(double *to, gd_vec value) { *to = value; }
 static inline gd_vec gd_splat(double value) { return value; }
 static inline gd_vec gd_lead(double value) { return value; }
+static inline double gd_first(gd_vec value) { return value; }
 static inline gd_vec gd_divide(gd_vec a, gd_vec b) { return a / b; }
 static inline gd_vec gd_where_less(gd_vec x, gd_vec limit, gd_vec a, gd_vec b)
 {
@@ -122,12 +125,30 @@ static inline gd_vec gd_load_single(const float *from)
 #endif
 }
 
+/* The first n lanes, and zeros in the others. */
+static inline gd_vec gd_first_lanes(gd_vec value, double n)
+{
+    static const double number[] = {0, 1, 2, 3};
+    return gd_where_less(gd_load(number), gd_splat(n), value, gd_splat(0));
+}
+
 /* Ask for the memory around an address, whether or not it is there. To gcc that has no
    effect, and functions that do nothing else it leaves out, unless something stays. */
 static inline void gd_prefetch(const void *address)
 {
 #ifdef __GNUC__
     __builtin_prefetch(address);
+    __asm__ volatile("");
+#else
+    (void)address;
+#endif
+}
+
+/* The same to the second-level cache. */
+static inline void gd_prefetch_far(const void *address)
+{
+#ifdef __GNUC__
+    __builtin_prefetch(address, 0, 2);
     __asm__ volatile("");
 #else
     (void)address;

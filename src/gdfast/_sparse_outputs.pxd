@@ -8,7 +8,7 @@ from gdfast._blocks cimport (
 )
 from gdfast._outputs cimport slope_outputs
 from gdfast._simd cimport LANES, WIDTH, load, splat, store, vec
-from gdfast._sparse cimport all_below, choose_rows, index_value, row_value
+from gdfast._sparse cimport BLOCK_STORED, all_below, choose_rows, index_value, row_value
 
 cdef enum:
     MAX_ROWS = 256     # of a block, fewer than of one output as each has more values
@@ -20,6 +20,7 @@ cdef inline bint allocate_sparse_outputs(Work* work, const Data* data) noexcept 
     # One piece of memory for all that a pass needs; False when there is none.
     cdef Py_ssize_t n = data.n_outputs, lanes
     work.max_rows = min(data.n_rows, MAX_ROWS)
+    work.max_stored = BLOCK_STORED
     work.lanes = lanes = whole_lanes(work.max_rows) + LANES
     work.memory = <double*> calloc(
         (1 + n) * LANES + (3 * n + 1) * lanes + n, sizeof(double)
@@ -155,17 +156,19 @@ cdef inline bint add_sparse_outputs(
     # One pass over the rows: adds to gradient; False at an index out of range.
     cdef Py_ssize_t start = 0, n = data.n_outputs, i, k, o
     cdef const double* intercept = NULL
+    cdef const row_value* here
     cdef double* at = work.x_memory
     if fit_intercept:
         intercept = params + data.n_features * n
     while start < data.n_rows:
-        choose_rows(row, data.n_rows - start, work)
-        k = row[0]
-        if not all_below(index + k, row[work.n_rows] - k, data.n_features):
+        choose_rows(row, data, start, work)
+        here = row + start
+        k = here[0]
+        if not all_below(index + k, here[work.n_rows] - k, data.n_features):
             return False
         for i in range(work.n_rows):
-            k = row[i]
-            predict_row(x + k, index + k, row[i + 1] - k, params, intercept, n, at)
+            k = here[i]
+            predict_row(x + k, index + k, here[i + 1] - k, params, intercept, n, at)
             for o in range(n):
                 work.z[o * work.lanes + i] = at[o]
         for i in range(work.n_rows, whole_lanes(work.n_rows)):
@@ -177,9 +180,8 @@ cdef inline bint add_sparse_outputs(
         for i in range(work.n_rows):
             for o in range(n):
                 at[o] = work.slope[o * work.lanes + i]
-            k = row[i]
-            scatter_row(x + k, index + k, row[i + 1] - k, at, n, gradient)
-        row += work.n_rows
+            k = here[i]
+            scatter_row(x + k, index + k, here[i + 1] - k, at, n, gradient)
         start += work.n_rows
     if fit_intercept:
         for o in range(n):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,7 +19,7 @@ from gdfast.drivers import Updater, outputs
 from gdfast.losses import Loss
 from gdfast.penalties import Penalty
 from gdfast.settings import Settings
-from gdfast.sums import CHUNK_VALUES, Examples, Summation
+from gdfast.sums import CHUNK_VALUES, PIECE_VALUES, Examples, Summation, add_up
 
 # What a row and an update cost beside the values that they go through, in such.
 ROW_VALUES = 8
@@ -64,6 +66,10 @@ class Origin(NamedTuple):
     path_sum: Doubles | None
 
 
+class OutOfTime(Exception):
+    """An epoch is not done by the time from which no more steps are made."""
+
+
 class Batches:
     """Makes updates on batches of rows; to the outside, a step is an epoch of them.
 
@@ -77,11 +83,16 @@ class Batches:
         Number of parameters.
     batching : Batching
         How rows make batches.
+    deadline : float
+        Time, as `time.perf_counter` gives it, at which an epoch is given up; not before
+        some were made.
 
     Attributes
     ----------
     n_steps : int
         Updates made.
+    last : ndarray of float64, shape (n_params,)
+        The parameters at the end, before an average took their place.
 
     Notes
     -----
@@ -91,7 +102,6 @@ class Batches:
     """
 
     method = "batches"
-    carried: Doubles | None = None
 
     def __init__(
         self,
@@ -99,19 +109,26 @@ class Batches:
         updater: Updater,
         n_params: int,
         batching: Batching,
+        deadline: float = math.inf,
     ) -> None:
         size, generator, average = batching
         self.summation = summation
         self.updater = updater
         self.n_steps = 0
+        self.last = np.zeros(n_params)
+        self._deadline = deadline
+        self._has_begun = False
         self._size = size
         self._generator = generator
         self._average = average
         self._path_sum = np.zeros(n_params) if average else None
         examples = summation.examples
-        work = (examples.X.shape[1] + ROW_VALUES) * examples.n_outputs
+        X, n_outputs = examples.X, examples.n_outputs
+        work = (X.size // len(X) + ROW_VALUES) * n_outputs
         batch = size * work + STEP_VALUES + n_params
-        self._batches = CHUNK_VALUES // batch  # of a call; 0 where it has a part of one
+        # Of a call; 0 where it has a part of one; also for sparse rows with several.
+        by_parts = isinstance(X, CSR) and n_outputs > 1
+        self._batches = 0 if by_parts else CHUNK_VALUES // batch
         self._rows = max(1, CHUNK_VALUES // work)  # of such a part
 
     @property
@@ -127,6 +144,50 @@ class Batches:
         if self._generator is not None:
             self._generator.bit_generator.state = state
         self._path_sum = None if path_sum is None else path_sum.copy()
+
+    @property
+    def carried(self) -> Doubles:
+        """Where the average starts, and `origin`, with the generator as JSON text."""
+        import json
+
+        state, n_steps, path_sum = self.origin
+        text = json.dumps(state, default=np.ndarray.tolist).encode()
+        sums = () if path_sum is None else path_sum
+        return np.concatenate(([self._average, n_steps], sums, list(text)))
+
+    def go_on(self, carried: Doubles) -> None:
+        """Make the epochs that would have followed.
+
+        Parameters
+        ----------
+        carried : ndarray of float64
+            That of another run on the same data.
+
+        Raises
+        ------
+        ValueError
+            If that run made another average or drew from another kind of generator.
+        """
+        import json
+
+        average, n_steps = (int(number) for number in carried[:2])
+        if average != self._average:
+            raise ValueError(
+                f"resume was trained with average={average}, which must be given "
+                f"again; got {self._average}"
+            )
+        end = 2 + (len(self._path_sum) if self._path_sum is not None else 0)
+        state = json.loads(bytes(carried[end:].astype(np.uint8)))
+        if self._generator is not None and state is not None:
+            kind = self._generator.bit_generator.state["bit_generator"]
+            if kind != state["bit_generator"]:
+                raise ValueError(
+                    "random_state must be a generator of the kind that resume was "
+                    f"trained with, {state['bit_generator']}; got {kind}"
+                )
+        elif self._generator is not None:
+            state = self._generator.bit_generator.state
+        self.origin = Origin(state, n_steps, carried[2:end] if average else None)
 
     @property
     def values_per_step(self) -> int:
@@ -164,6 +225,12 @@ class Batches:
             all rows, and inf.
         path : ndarray of float64, shape (len(trace), n_params), or None
             Where every epoch took its first gradient, and the model at the end.
+
+        Raises
+        ------
+        OutOfTime
+            If the deadline comes before the end of these epochs, which are not the
+            first ones.
         """
         trace, path = outputs(params, len(steps), keep_path, end)
         for row in range(len(steps)):
@@ -172,6 +239,7 @@ class Batches:
                 path[row] = self.updater.look_ahead(params)
             objective = self._epoch(params)
             trace[row] = objective, np.nan, np.abs(params - before).max()
+        self._has_begun |= len(steps) > 0
         if end:
             self._end(params, trace[-1])
             if path is not None:
@@ -187,6 +255,8 @@ class Batches:
         step_on = self._step_on_batches if self._batches else self._step_on_parts
         rows = self._size * max(1, self._batches)
         for start in range(0, n_rows, rows):
+            if self._has_begun and time.perf_counter() >= self._deadline:
+                raise OutOfTime
             step_on(slice(start, min(start + rows, n_rows)), order, params, sums)
         return float(sums[0] / sums[1])
 
@@ -196,10 +266,10 @@ class Batches:
         """Make a step on each of some batches."""
         loss, examples = self.summation.loss, self.summation.examples
         n_batches = -(-(rows.stop - rows.start) // self._size)
-        self.n_steps += kernel.descend_batches(
-            loss.kind,
-            loss.param,
-            *(examples.rows(rows) if order is None else examples)[:-1],
+        if order is None:
+            examples = examples.rows(rows)
+        X, y, weight, columns, n_outputs = examples
+        steps: tuple[Any, ...] = (
             None if order is None else order[rows],
             self._size,
             params,
@@ -208,8 +278,22 @@ class Batches:
             self._path_sum,
             max(0, self._average - 1 - self.n_steps),
             self.updater.step,
-            examples.n_outputs,
         )
+        if isinstance(X, CSR):
+            stored = X.data, X.indices, X.indptr, y, weight, columns, X.shape[1]
+            made = kernel.descend_batches_csr(loss.kind, loss.param, *stored, *steps)
+        else:
+            made = kernel.descend_batches(
+                loss.kind,
+                loss.param,
+                X,
+                y,
+                weight,
+                columns,
+                *steps,
+                n_outputs=n_outputs,
+            )
+        self.n_steps += made
 
     def _step_on_parts(
         self, rows: slice, order: Order, params: Doubles, sums: Doubles
@@ -220,16 +304,11 @@ class Batches:
         loss_sum = weight_sum = 0.0
         for start in range(rows.start, rows.stop, self._rows):
             part = slice(start, min(start + self._rows, rows.stop))
-            added = kernel.add_gradient(
-                loss.kind,
-                loss.param,
-                *examples.rows(part if order is None else order[part])[:-1],
-                point,
-                gradient,
-                examples.n_outputs,
-            )
-            loss_sum += added[0]
-            weight_sum += added[1]
+            chosen = examples.rows(part if order is None else order[part])
+            added = add_up(loss, chosen, point)
+            gradient += added.gradient
+            loss_sum += added.loss_sum
+            weight_sum += added.weight_sum
         if weight_sum == 0:
             return
         row, rate = (
@@ -246,6 +325,7 @@ class Batches:
 
     def _end(self, params: Doubles, row: Doubles) -> None:
         """Average the parameters, and note loss and gradient of all rows there."""
+        self.last = params.copy()
         n_averaged = self.n_steps - self._average + 1
         if self._path_sum is not None and n_averaged > 0:
             params[:] = self._path_sum / n_averaged
@@ -335,17 +415,12 @@ def check_batches(
         raise ValueError(
             f"batch_size must be at most {n_samples}, the number of rows, got {size}"
         )
-    _check_run(examples, settings)
+    _check_run(settings)
     return Batching(size, generator if shuffle else None, first)
 
 
-def _check_run(examples: Examples, settings: Settings) -> None:
+def _check_run(settings: Settings) -> None:
     """Raise for what there is not with mini-batches."""
-    if isinstance(examples.X, CSR):
-        raise ValueError(
-            "batch_size is for rows that are stored whole, not for sparse ones: pass "
-            "X.toarray(), or batch_size=None"
-        )
     if settings.backtracks:
         raise ValueError(
             "learning_rate must be given with batch_size for the loss "
@@ -369,7 +444,7 @@ def largest_curvature(loss: Loss, penalty: Penalty, examples: Examples) -> float
     penalty : Penalty
         What is added to it.
     examples : Examples
-        The rows, stored whole.
+        The rows.
 
     Returns
     -------
@@ -378,8 +453,28 @@ def largest_curvature(loss: Loss, penalty: Penalty, examples: Examples) -> float
     """
     largest = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        for chunk in examples.chunks():
-            rows = np.asarray(chunk.features(), dtype=np.float64)
-            largest = np.maximum(largest, np.einsum("ij,ij->i", rows, rows).max())
+        for squares in _squared_sizes(examples):
+            largest = np.maximum(largest, squares.max())
         bound = loss.max_curvature * (float(largest) + 1) + penalty.l2
     return bound if bound < math.inf else math.nan
+
+
+def _squared_sizes(examples: Examples) -> Iterator[Doubles]:
+    """Yield the sums of the squares of every row, some rows at a time."""
+    X = examples.X
+    if not isinstance(X, CSR):
+        for chunk in examples.chunks():
+            rows = np.asarray(chunk.features(), dtype=np.float64)
+            yield np.einsum("ij,ij->i", rows, rows)
+        return
+    center, scale = np.zeros(1), np.ones(1)
+    if examples.columns is not None:
+        center, scale = examples.columns
+    center, scale = (np.broadcast_to(a, X.shape[1]) for a in (center, scale))
+    for part in X.chunks(PIECE_VALUES):
+        stored = X[part].merged()
+        at, values = stored.columns, stored.values.astype(np.float64)
+        # What a row stores, in place of the zeros there.
+        more = scale[at] ** 2 * ((values - center[at]) ** 2 - center[at] ** 2)
+        added = np.bincount(stored.row_numbers(), more, len(stored))
+        yield added + ((scale * center) ** 2).sum()

@@ -151,6 +151,26 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         "kink have none; backtracking tries rates",
     )
     add(
+        "--batch-size",
+        type=_count,
+        metavar="N",
+        help="make a step on every N rows; an iteration is then all of them (default: "
+        "steps on all rows)",
+    )
+    add(
+        "--shuffle",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="draw the order of the rows anew for every round of batches (default)",
+    )
+    add(
+        "--seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="what this order, and the rows held out, are drawn from (default: 0)",
+    )
+    add(
         "--max-iter",
         type=_count,
         default=1000,
@@ -305,7 +325,9 @@ def _train(arguments: argparse.Namespace, loss: Loss, X: Table, y: NDArray[Any])
         xtol=arguments.xtol,
         ftol=arguments.ftol,
         early_stopping=arguments.early_stopping,
-        random_state=0,
+        batch_size=arguments.batch_size,
+        shuffle=arguments.shuffle,
+        random_state=arguments.seed,
         fit_intercept=not arguments.no_intercept,
         standardize=found if arguments.standardize is None else arguments.standardize,
         history="full" if arguments.history else "loss",
@@ -416,7 +438,8 @@ def _summary(fit: Fit) -> str:
 def _in_options(text: str) -> str:
     """Replace the names of arguments of `train` by options of this command."""
     return re.sub(
-        r"\b(standardize|learning_rate|max_iter|max_seconds|alpha|l1_ratio|[gxf]tol)"
+        r"\b(standardize|learning_rate|max_iter|max_seconds|alpha|l1_ratio|batch_size|"
+        r"[gxf]tol)"
         r"(=True|=|)",
         lambda match: f"--{match[1].replace('_', '-')}{' ' * (match[2] == '=')}",
         text,
@@ -536,6 +559,13 @@ def _count(text: str) -> int:
         if int(text) > 0:
             return int(text)
     raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text!r}")
+
+
+def _seed(text: str) -> int:
+    with suppress(ValueError):
+        if int(text) >= 0:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"must be 0 or a whole number above, got {text!r}")
 
 
 def _picture(text: str) -> str:

@@ -57,16 +57,16 @@ class CSR:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | NDArray[np.intp]) -> CSR:
-        """Return some successive rows without a copy, or a copy of any."""
-        if not isinstance(rows, slice):
-            starts = self.indptr[:-1][rows].astype(np.int64)
-            counts = self.indptr[1:][rows] - starts
-            indptr = np.concatenate([[0], np.cumsum(counts)])
-            places = np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1])
-            return CSR(self.data[places], self.indices[places], indptr, self.shape[1])
-        start, stop, _ = rows.indices(len(self))
-        indptr = self.indptr[start : stop + 1]
-        return CSR(self.data, self.indices, indptr, self.shape[1])
+        """Return successive rows without a copy, or any by their numbers."""
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(self))
+            indptr = self.indptr[start : stop + 1]
+            return CSR(self.data, self.indices, indptr, self.shape[1])
+        starts = self.indptr[:-1][rows].astype(np.int64)
+        counts = self.indptr[1:][rows] - starts
+        indptr = np.concatenate([[0], np.cumsum(counts)])
+        places = np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1])
+        return CSR(self.data[places], self.indices[places], indptr, self.shape[1])
 
     @property
     def values(self) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gdfast._typing import Doubles
 from gdfast.backtracking import Backtracking
-from gdfast.batches import Batches
+from gdfast.batches import Batches, OutOfTime
 from gdfast.drivers import Moments, Passes
 from gdfast.holdout import HeldOut
 from gdfast.progress import Progress
@@ -237,7 +237,8 @@ def descend(
     done : int
         Updates that were made before, for the numbers of steps and rows.
     deadline : float
-        Time, as `time.perf_counter` gives it, from which no more steps are made.
+        Time, as `time.perf_counter` gives it, from which no more steps are made; an
+        epoch of batches that is not done then is given up.
     keep_path : bool
         Whether to keep the parameters of every row.
     held_out : HeldOut or None
@@ -307,13 +308,16 @@ def descend(
                 progress(n_iter, float(trace[n_steps - 1, 0]))
             if stop is None and now >= deadline and n_iter < max_iter:
                 stop = Stop(0, Reason.MAX_SECONDS)
-    except KeyboardInterrupt:
-        if on_interrupt is None or place is None:
-            raise
-        on_interrupt()
+    except (KeyboardInterrupt, OutOfTime) as cut:
+        stop, end = Stop(0, Reason.MAX_SECONDS), False
+        if isinstance(cut, KeyboardInterrupt):
+            if on_interrupt is None or place is None:
+                raise
+            on_interrupt()
+            stop = Stop(0, Reason.INTERRUPTED)
+        assert place is not None
         params, n_iter = place.restore(driver), place.n_iter
         rows.cut(n_iter)
-        stop, end = Stop(0, Reason.INTERRUPTED), False
     if not end:
         trace, path, others = _take(driver, params, range(0), with_path, True, held_out)
         rows.add(trace, path, others)

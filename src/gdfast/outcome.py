@@ -10,6 +10,7 @@ import numpy as np
 
 from gdfast._typing import Doubles
 from gdfast._validation import raise_nonfinite
+from gdfast.batches import Batches
 from gdfast.descent import Descent
 from gdfast.diagnosis import explain
 from gdfast.drivers import Moments
@@ -87,6 +88,7 @@ def make_fit(
     judged = _copy(examples) if small else examples
     history = partial(_history, descent, units, feature_names, start.done)
     best = descent.best
+    last = driver.last if isinstance(driver, Batches) else descent.params
     coef, intercept = units.model(descent.params if best is None else best.params)
     fit = Fit(
         coef=coef,
@@ -107,7 +109,7 @@ def make_fit(
         standardized=settings.standardize,
         method=driver.method,
         state=State(
-            descent.params,
+            last,
             settings.optimizer,
             updater.state,
             driver.method,

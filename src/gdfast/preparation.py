@@ -152,7 +152,9 @@ def given_start(units: Units, coef_init: object, intercept_init: object) -> Star
     return Start(units.params(coef, intercept))
 
 
-def resumed_start(fit: object, units: Units, settings: Settings) -> Start:
+def resumed_start(
+    fit: object, units: Units, settings: Settings, batching: Batching | None
+) -> Start:
     """Return a start from where a run ended, if it can be gone on with.
 
     Parameters
@@ -163,6 +165,8 @@ def resumed_start(fit: object, units: Units, settings: Settings) -> Start:
         The caller's, of this run.
     settings : Settings
         Those of this run.
+    batching : Batching or None
+        How rows make batches.
 
     Returns
     -------
@@ -197,6 +201,11 @@ def resumed_start(fit: object, units: Units, settings: Settings) -> Start:
             f"resume has {' x '.join(map(str, fit.coef.shape))} coefficients and "
             f"{len(state.params) - fit.coef.size} intercepts; X has {units.n_features} "
             f"columns, and fit_intercept is {units.fit_intercept}{several}"
+        )
+    if (state.method == Batches.method) != (batching is not None):
+        raise ValueError(
+            "resume must be given with batch_size if it was trained so, and not "
+            "otherwise"
         )
     if state.method == "passes" and settings.backtracks != (state.carried is not None):
         raise ValueError(
@@ -264,7 +273,7 @@ def prepare(
     bent = None
     driver: Driver
     if batching is not None:
-        driver = Batches(summation, updater, n_params, batching)
+        driver = Batches(summation, updater, n_params, batching, settings.deadline)
         if schedule is None:
             bound = largest_curvature(loss, penalty, examples)
             updater.schedule = Constant(safe_rate(bound, examples))
@@ -281,6 +290,9 @@ def prepare(
             bent = curvature(summation, penalty, n_params, driver)
             updater.schedule = Constant(safe_rate(bent, examples))
     monitor = _monitor(settings, driver, params, held_out is not None)
+    if isinstance(driver, Batches) and before is not None:
+        assert before.carried is not None
+        driver.go_on(before.carried)
     best, others = None, None
     if monitor.patience and before is not None and before.watched is not None:
         best = _recall(before.watched, monitor.patience, updater)

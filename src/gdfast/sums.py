@@ -218,16 +218,9 @@ class Summation:
         GradientSum
             The totals.
         """
-        kind, param = self.loss.kind, self.loss.param
 
         def add(chunk: Examples) -> GradientSum:
-            if isinstance(chunk.X, CSR):
-                return _add_sparse(self.loss, chunk, params)
-            gradient = np.zeros(len(params))
-            sums = kernel.add_gradient(
-                kind, param, *chunk[:-1], params, gradient, chunk.n_outputs
-            )
-            return GradientSum(gradient, *sums)
+            return add_up(self.loss, chunk, params)
 
         return _merged(self.team.map(add, self._chunks))
 
@@ -280,6 +273,32 @@ class Summation:
             return add(parts[0])
         totals, moments = zip(*self.team.map(add, parts), strict=True)
         return MomentSum(_merged(totals), _added(moments))
+
+
+def add_up(loss: Loss, chunk: Examples, params: Doubles) -> GradientSum:
+    """Add up a loss and its gradient over one chunk, on the calling thread.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    chunk : Examples
+        The rows.
+    params : ndarray of float64, shape (n_params,)
+        Where the gradient is taken.
+
+    Returns
+    -------
+    GradientSum
+        The totals.
+    """
+    if isinstance(chunk.X, CSR):
+        return _add_sparse(loss, chunk, params)
+    gradient = np.zeros(len(params))
+    sums = kernel.add_gradient(
+        loss.kind, loss.param, *chunk[:-1], params, gradient, chunk.n_outputs
+    )
+    return GradientSum(gradient, *sums)
 
 
 def _add_sparse(loss: Loss, chunk: Examples, params: Doubles) -> GradientSum:

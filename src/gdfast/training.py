@@ -164,7 +164,8 @@ def train(
         Largest number of updates, at least 1; of epochs with `batch_size`.
     max_seconds : float or None
         Make no more steps when the call has taken this long, above 0; there is at least
-        one.
+        one. With `batch_size`, an epoch that is not done by then is given up, unless it
+        is the first: the model is that of the epochs before.
     gtol : float or None
         Stop when no component of the gradient is as large as this; at zeros with "l1"
         and at bounds, of what of it leads downhill. The three
@@ -195,7 +196,7 @@ def train(
         the same data and options it makes the steps, to the bit, that a longer run by
         the same `method` would have made. `max_iter` counts further updates; the
         numbers of iterations and of steps go on. Takes the place of `coef_init` and
-        `intercept_init`.
+        `intercept_init`, and of the state of `random_state` for the orders of batches.
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero. A weight of 2 counts as the row twice.
     class_weight : dict of class to number, "balanced" or None
@@ -406,8 +407,6 @@ def train(
     batching = check_batches(
         batch_size, shuffle, generator, average, examples, settings
     )
-    if batching is not None and resume is not None:
-        raise ValueError("resume goes on with steps on all rows: drop batch_size")
     held_out = None
     if resume is not None and random_state is None and early_stopping:
         raise ValueError(
@@ -430,7 +429,7 @@ def train(
         if resume is None:
             start = given_start(units, coef_init, intercept_init)
         else:
-            start = resumed_start(resume, units, settings)
+            start = resumed_start(resume, units, settings, batching)
         run = prepare(settings, batching, examples, held_out, units, start, team)
         with bar as progress:
             descent = descend(

@@ -1,0 +1,474 @@
+# scikit-learn's stochastic gradient descent: a step on every example by itself. The
+# coefficients are `scale` times w, so that shrinking all of them takes one product.
+
+from libc.math cimport copysign, fabs
+
+from gdfast._blocks cimport LINE, load_any, x_value
+from gdfast._losses cimport (
+    EPSILON_INSENSITIVE, HALF_SQUARED_ERROR, HINGE, HUBER, LOG_LOSS, MODIFIED_HUBER,
+    PERCEPTRON, POISSON, QUANTILE, SQUARED_EPSILON_INSENSITIVE, SQUARED_ERROR,
+    SQUARED_HINGE, evaluate,
+)
+from gdfast._simd cimport (
+    LANES, PARTS, WIDTH, absolute, first, first_lanes, fold, load, prefetch,
+    prefetch_far, splat, store, vec,
+)
+from gdfast._sparse cimport all_below, index_value, row_value
+
+cdef enum:
+    # How an update follows from the slope.
+    BY_RATE = 0
+    PASSIVE_AGGRESSIVE_1 = 1
+    PASSIVE_AGGRESSIVE_2 = 2
+
+    AHEAD_BYTES = 16384  # of rows that are asked for before their turn,
+    MAX_AHEAD = 64       # rows
+    NEAR_ROW = 1024      # bytes
+
+cdef struct Sgd:
+    # One output: its settings, its state, and sums over the steps made.
+    int kind
+    double param
+    int rule              # how an update follows
+    bint is_hinge
+    double aggressiveness  # of passive-aggressive updates
+    double alpha
+    double l1             # shares of the penalty
+    double l2
+    double intercept_rate  # factor of its steps; 0 for no intercept
+    bint penalized
+    bint sums_objective
+    double square         # sum of squared coefficients after the last step that moved
+    double size           # them, before any was truncated, and of their sizes
+    double average_from   # first step that counts for the average; inf for none
+    Py_ssize_t n_features
+    double t              # number of the next step
+    double* w             # with zeros up to whole lanes
+    double scale
+    double intercept
+    double* mean          # the average of w is (mean + mean_share w) / mean_scale
+    double mean_share
+    double mean_scale
+    double mean_intercept
+    double* paid          # what truncation has taken off every coefficient,
+    double owed           # and what it may
+    double objective      # sum over the steps
+    double loss
+
+
+cdef inline double loss_of_one(
+    int kind, double z, double y, double param, double* slope
+) noexcept nogil:
+    # The loss of an example, and its slope.
+    cdef vec at = splat(z), target = splat(y), steep, value
+    if kind == HALF_SQUARED_ERROR:
+        value = evaluate(HALF_SQUARED_ERROR, at, target, param, &steep)
+    elif kind == LOG_LOSS:
+        value = evaluate(LOG_LOSS, at, target, param, &steep)
+    elif kind == HINGE:
+        value = evaluate(HINGE, at, target, param, &steep)
+    elif kind == HUBER:
+        value = evaluate(HUBER, at, target, param, &steep)
+    elif kind == EPSILON_INSENSITIVE:
+        value = evaluate(EPSILON_INSENSITIVE, at, target, param, &steep)
+    elif kind == SQUARED_EPSILON_INSENSITIVE:
+        value = evaluate(SQUARED_EPSILON_INSENSITIVE, at, target, param, &steep)
+    elif kind == SQUARED_HINGE:
+        value = evaluate(SQUARED_HINGE, at, target, param, &steep)
+    elif kind == MODIFIED_HUBER:
+        value = evaluate(MODIFIED_HUBER, at, target, param, &steep)
+    elif kind == PERCEPTRON:
+        value = evaluate(PERCEPTRON, at, target, param, &steep)
+    elif kind == SQUARED_ERROR:
+        value = evaluate(SQUARED_ERROR, at, target, param, &steep)
+    elif kind == QUANTILE:
+        value = evaluate(QUANTILE, at, target, param, &steep)
+    else:
+        value = evaluate(POISSON, at, target, param, &steep)
+    slope[0] = first(steep)
+    return first(value)
+
+
+cdef inline void take_scale(Sgd* sgd) noexcept nogil:
+    # Make the scale 1, and the average what `mean` says, without a change of either.
+    cdef Py_ssize_t j
+    if sgd.mean != NULL:
+        for j in range(sgd.n_features):
+            sgd.mean[j] = (sgd.mean[j] + sgd.mean_share * sgd.w[j]) / sgd.mean_scale
+        sgd.mean_share = 0.0
+        sgd.mean_scale = 1.0
+    for j in range(sgd.n_features):
+        sgd.w[j] *= sgd.scale
+    sgd.scale = 1.0
+
+
+cdef inline void shrink(Sgd* sgd, double factor) noexcept nogil:
+    # Multiply all coefficients.
+    sgd.scale *= factor
+    sgd.square *= factor * factor
+    sgd.size *= factor
+    if sgd.scale < 1e-9:  # and w / scale would become too large
+        take_scale(sgd)
+
+
+cdef inline double updating(
+    const Sgd* sgd, double z, double y, double slope, double loss, double square,
+    double rate,
+) noexcept nogil:
+    # The factor of x in the update; `square` is the sum of x^2.
+    cdef double step
+    if sgd.rule == BY_RATE:
+        return -rate * max(-1e12, min(slope, 1e12))
+    if sgd.rule == PASSIVE_AGGRESSIVE_1:
+        step = min(sgd.aggressiveness, loss / square)
+    else:
+        step = loss / (square + 0.5 / sgd.aggressiveness)
+    if sgd.is_hinge:
+        return step if y > 0.0 else -step
+    return -step if y - z < 0.0 else step
+
+
+cdef inline double begin_step(
+    Sgd* sgd, double product, double square, double y, double weight, double rate,
+    bint* moves,
+) noexcept nogil:
+    # All of a step but what is done to w: returns what w moves by, in parts of x.
+    # `product` is w . x, `square` the sum of x^2.
+    cdef double z = sgd.scale * product + sgd.intercept, slope, loss, step
+    loss = loss_of_one(sgd.kind, z, y, sgd.param, &slope)
+    if sgd.sums_objective:
+        sgd.loss += loss
+        sgd.objective += loss
+        if sgd.penalized and sgd.rule == BY_RATE:
+            sgd.objective += sgd.alpha * (
+                0.5 * sgd.l2 * sgd.square + sgd.l1 * sgd.size
+            )
+    moves[0] = sgd.rule != PASSIVE_AGGRESSIVE_1 or square != 0.0
+    if not moves[0]:
+        return 0.0
+    step = weight * updating(sgd, z, y, slope, loss, square, rate)
+    if sgd.penalized and sgd.l2 != 0.0:
+        shrink(sgd, max(0.0, 1.0 - sgd.l2 * rate * sgd.alpha))
+    sgd.intercept += step * sgd.intercept_rate
+    return step
+
+
+cdef inline double end_step(Sgd* sgd, double rate) noexcept nogil:
+    # The averages of a step, after w has moved; returns what may be truncated of it.
+    cdef double share
+    if sgd.t >= sgd.average_from:
+        share = 1.0 / (sgd.t - sgd.average_from + 1.0)
+        if share < 1.0:
+            sgd.mean_scale /= 1.0 - share
+        sgd.mean_share += share * sgd.mean_scale * sgd.scale
+        sgd.mean_intercept += share * (sgd.intercept - sgd.mean_intercept)
+    sgd.t += 1.0
+    sgd.owed += sgd.l1 * rate * sgd.alpha
+    return sgd.owed
+
+
+cdef inline double truncated(
+    double w, double scale, double inverse, double owed, double* paid
+) noexcept nogil:
+    # A coefficient brought nearer to zero by what is owed and not paid yet, without a
+    # branch that nobody foresees; `inverse` is 1 / scale.
+    cdef double sign = copysign(1.0, w)
+    cdef double value = sign * max(0.0, fabs(w) - (owed + sign * paid[0]) * inverse)
+    paid[0] += scale * (value - w)
+    return value
+
+
+# ---- rows that are stored whole
+
+cdef inline vec load_first(const x_value* x, Py_ssize_t n) noexcept nogil:
+    # A vector of a row that ends after n values: zeros follow.
+    return first_lanes(load_any(x), <double> n)
+
+
+cdef inline double dot(
+    const x_value* x, const double* w, Py_ssize_t n, const char* ahead
+) noexcept nogil:
+    # x . w in twice as many lanes as a fold takes. What lies ahead is a row to come, of
+    # which half the lines are asked for, and the other half when w has moved.
+    cdef Py_ssize_t j = 0
+    cdef int k
+    cdef vec[2 * PARTS] part
+    for k in range(2 * PARTS):
+        part[k] = splat(0.0)
+    while j + 2 * LANES <= n:
+        prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value) // 2)
+        for k in range(2 * PARTS):
+            part[k] += load_any(x + j) * load(w + j)
+            j += WIDTH
+    prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value) // 2)
+    prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)  # on a further line
+    while j + LANES <= n:
+        for k in range(PARTS):
+            part[k] += load_any(x + j) * load(w + j)
+            j += WIDTH
+    if j < n:
+        for k in range(PARTS):
+            part[k] += load_first(x + j, n - j) * load(w + j)
+            j += WIDTH
+    for k in range(PARTS):
+        part[k] += part[PARTS + k]
+    return fold(part)
+
+
+cdef inline double square_of(const x_value* x, Py_ssize_t n) noexcept nogil:
+    # The sum of x^2.
+    cdef Py_ssize_t j
+    cdef double total = 0.0
+    for j in range(n):
+        total += <double> x[j] * <double> x[j]
+    return total
+
+
+cdef inline double add_row(
+    const x_value* x, double factor, double* w, Py_ssize_t n, const char* ahead
+) noexcept nogil:
+    # w += factor x; returns the sum of w^2 after that.
+    cdef Py_ssize_t j = 0, half = n * <Py_ssize_t> sizeof(x_value) // 2
+    cdef int k
+    cdef vec scalar = splat(factor), value
+    cdef vec[PARTS] square
+    for k in range(PARTS):
+        square[k] = splat(0.0)
+    while j + LANES <= n:
+        prefetch_far(ahead + half + j * <Py_ssize_t> sizeof(x_value) // 2)
+        for k in range(PARTS):
+            value = load(w + j) + scalar * load_any(x + j)
+            square[k] += value * value
+            store(w + j, value)
+            j += WIDTH
+    if j < n:
+        for k in range(PARTS):
+            value = load(w + j) + scalar * load_first(x + j, n - j)
+            square[k] += value * value
+            store(w + j, value)
+            j += WIDTH
+    return fold(square)
+
+
+cdef inline double size_of(const double* w, Py_ssize_t n) noexcept nogil:
+    # The sum of |w|.
+    cdef Py_ssize_t j = 0
+    cdef int k
+    cdef vec[PARTS] size
+    for k in range(PARTS):
+        size[k] = splat(0.0)
+    while j < n:
+        for k in range(PARTS):
+            size[k] += absolute(load(w + j))
+            j += WIDTH
+    return fold(size)
+
+
+cdef inline void measure(Sgd* sgd) noexcept nogil:
+    # Note squares and sizes of the coefficients.
+    cdef double* w = sgd.w
+    sgd.square = sgd.scale * sgd.scale * dot(w, w, sgd.n_features, <const char*> w)
+    sgd.size = sgd.scale * size_of(w, sgd.n_features)
+
+
+cdef inline void step_on_row(
+    Sgd* sgd, const x_value* x, double y, double weight, double rate, const char* ahead
+) noexcept nogil:
+    cdef Py_ssize_t n = sgd.n_features, j
+    cdef bint moves
+    cdef double square = 0.0 if sgd.rule == BY_RATE else square_of(x, n)
+    cdef double step = begin_step(
+        sgd, dot(x, sgd.w, n, ahead), square, y, weight, rate, &moves
+    ), owed, moved, inverse
+    if not moves:
+        return
+    if step != 0.0:
+        moved = add_row(x, step * (1.0 / sgd.scale), sgd.w, n, ahead)
+        sgd.square = sgd.scale * sgd.scale * moved
+        if sgd.l1 != 0.0:
+            sgd.size = sgd.scale * size_of(sgd.w, n)
+        if sgd.t >= sgd.average_from:
+            add_row(x, -sgd.mean_share * step * (1.0 / sgd.scale), sgd.mean, n, ahead)
+    owed = end_step(sgd, rate)
+    if sgd.l1 != 0.0:
+        inverse = 1.0 / sgd.scale
+        for j in range(n):
+            sgd.w[j] = truncated(sgd.w[j], sgd.scale, inverse, owed, &sgd.paid[j])
+
+
+cdef inline void come_near(const x_value* x, Py_ssize_t n) noexcept nogil:
+    # Bring a row to the first-level cache, if it is too short to be foreseen.
+    cdef Py_ssize_t byte = 0, size = n * <Py_ssize_t> sizeof(x_value)
+    if size <= NEAR_ROW:
+        while byte < size:
+            prefetch(<const char*> x + byte)
+            byte += LINE
+
+
+cdef inline void step_on_rows(
+    Sgd* sgd, const x_value* X, Py_ssize_t step, Py_ssize_t n_rows,
+    const x_value* last, const double* y, const double* weight,
+    const Py_ssize_t* order, Py_ssize_t n_steps, const double* rates,
+) noexcept nogil:
+    # Steps on some rows in an order; `last` is the last row, with room behind it.
+    cdef Py_ssize_t i, row, ahead, n = sgd.n_features
+    cdef const x_value* x
+    ahead = max(1, min(MAX_AHEAD, AHEAD_BYTES // (n * <Py_ssize_t> sizeof(x_value))))
+    for i in range(n_steps):
+        if i + 2 * ahead < n_steps:
+            prefetch(y + order[i + 2 * ahead])
+            if weight != NULL:
+                prefetch(weight + order[i + 2 * ahead])
+        row = order[i]
+        x = last if row == n_rows - 1 else X + row * step
+        if i + 2 < n_steps:
+            come_near(X + order[i + 2] * step, n)
+        step_on_row(
+            sgd, x, y[row], 1.0 if weight == NULL else weight[row], rates[i],
+            <const char*> (X + order[min(i + ahead, n_steps - 1)] * step),
+        )
+
+
+# ---- sparse rows
+
+cdef inline double sparse_dot(
+    const x_value* x, const index_value* index, Py_ssize_t n, const double* w,
+    double* square,
+) noexcept nogil:
+    # x . w in four sums, as one would wait for itself, and the sum of x^2 in two.
+    cdef Py_ssize_t k = 0
+    cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0, even = 0.0, odd = 0.0
+    while k + 4 <= n:
+        a += w[index[k]] * <double> x[k]
+        b += w[index[k + 1]] * <double> x[k + 1]
+        c += w[index[k + 2]] * <double> x[k + 2]
+        d += w[index[k + 3]] * <double> x[k + 3]
+        even += <double> x[k] * <double> x[k] + <double> x[k + 2] * <double> x[k + 2]
+        odd += (
+            <double> x[k + 1] * <double> x[k + 1]
+            + <double> x[k + 3] * <double> x[k + 3]
+        )
+        k += 4
+    while k < n:
+        a += w[index[k]] * <double> x[k]
+        even += <double> x[k] * <double> x[k]
+        k += 1
+    square[0] = even + odd
+    return (a + b) + (c + d)
+
+
+cdef inline void sparse_add(
+    const x_value* x, const index_value* index, Py_ssize_t n, double factor, double* w
+) noexcept nogil:
+    # w += factor x.
+    cdef Py_ssize_t k
+    for k in range(n):
+        w[index[k]] += factor * <double> x[k]
+
+
+cdef inline void sparse_truncate(
+    Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n, double factor,
+    double owed,
+) noexcept nogil:
+    # w += factor x, and what is owed off that; keeps the sums of sizes and squares.
+    cdef Py_ssize_t k, j
+    cdef double before, after, sizes = 0.0, squares = 0.0, inverse = 1.0 / sgd.scale
+    for k in range(n):
+        j = index[k]
+        before = sgd.w[j]
+        after = truncated(
+            before + factor * <double> x[k], sgd.scale, inverse, owed, &sgd.paid[j]
+        )
+        sgd.w[j] = after
+        sizes += fabs(after) - fabs(before)
+        squares += (after - before) * (after + before)
+    sgd.size += sgd.scale * sizes
+    sgd.square += sgd.scale * sgd.scale * squares
+
+
+cdef inline void step_on_sparse_row(
+    Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n,
+    double y, double weight, double rate,
+) noexcept nogil:
+    cdef bint moves
+    cdef double square, owed
+    cdef double product = sparse_dot(x, index, n, sgd.w, &square)
+    cdef double step = begin_step(sgd, product, square, y, weight, rate, &moves)
+    cdef double factor = step * (1.0 / sgd.scale)
+    if not moves:
+        return
+    if sgd.t >= sgd.average_from:
+        sparse_add(x, index, n, -sgd.mean_share * factor, sgd.mean)
+    owed = end_step(sgd, rate)
+    if sgd.l1 != 0.0:
+        sparse_truncate(sgd, x, index, n, factor, owed)
+    elif step != 0.0:
+        sparse_add(x, index, n, factor, sgd.w)
+        sgd.square += step * (2.0 * sgd.scale * product + step * square)
+
+
+cdef inline void foresee_sparse_row(
+    const x_value* x, const index_value* index, Py_ssize_t n
+) noexcept nogil:
+    # Have a row brought to the second-level cache.
+    cdef Py_ssize_t k = 0
+    while k < n:
+        prefetch_far(x + k)
+        prefetch_far(index + k)
+        k += LINE // <Py_ssize_t> sizeof(x_value)
+    prefetch_far(x + n - 1)  # which may be on a further line
+    prefetch_far(index + n - 1)
+
+
+cdef inline bint step_on_sparse_rows(
+    Sgd* sgd, const x_value* x, const index_value* index, const row_value* row,
+    const double* y, const double* weight, const Py_ssize_t* order,
+    Py_ssize_t n_steps, const double* rates,
+) noexcept nogil:
+    # Steps on some rows in an order; False at an index out of range.
+    cdef Py_ssize_t i, k, start, at, n = sgd.n_features
+    measure(sgd)
+    for i in range(n_steps):
+        if i + 24 < n_steps:
+            at = order[i + 24]
+            prefetch_far(row + at)
+            prefetch_far(y + at)
+        if i + 12 < n_steps:
+            at = order[i + 12]
+            start = row[at]
+            foresee_sparse_row(x + start, index + start, row[at + 1] - start)
+        if i + 1 < n_steps and sgd.l1 != 0.0:
+            at = order[i + 1]
+            for k in range(row[at], row[at + 1]):
+                prefetch(sgd.paid + index[k])  # which may be no column, and no harm
+        at = order[i]
+        start = row[at]
+        if not all_below(index + start, row[at + 1] - start, n):
+            return False
+        step_on_sparse_row(
+            sgd, x + start, index + start, row[at + 1] - start,
+            y[at], 1.0 if weight == NULL else weight[at], rates[i],
+        )
+    return True
+
+
+# ---- the order of the examples
+
+cdef inline void shuffle(
+    Py_ssize_t* order, Py_ssize_t n, unsigned int seed
+) noexcept nogil:
+    # Exchange every number from 0 to n - 1 with one that follows it or with itself,
+    # drawn by a xorshift generator of 32 bits (Marsaglia 2003).
+    cdef Py_ssize_t i, j, other
+    for i in range(n):
+        order[i] = i
+    if seed == 0:
+        seed = 1
+    for i in range(n - 1):
+        seed ^= seed << 13
+        seed ^= seed >> 17
+        seed ^= seed << 5
+        j = i + (seed % <unsigned int> 2147483648) % (n - i)
+        other = order[j]
+        order[j] = order[i]
+        order[i] = other
