@@ -41,19 +41,22 @@ LAYERS = [
     },
     {"fit", "settings", "sources", "sums", "targets"},
     {"curvature", "drivers", "holdout", "scaling"},
-    {"backtracking", "batches", "rates"},
+    {"backtracking", "batches", "rates", "stochastic"},
     {"descent"},
     {"callbacks", "diagnosis", "preparation"},
     {"outcome"},
     {"training"},
     {"__init__"},
     {"plots"},
+    {"sklearn"},
     {"cli"},
     {"__main__"},
 ]
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Beyond NumPy and the standard library; never when the module is imported.
 OPTIONAL = {"plots": {"matplotlib"}, "progress": {"tqdm"}}
+# Packages that nothing else imports, and what they are made for: there it may be.
+FACES = {"sklearn": {"joblib", "sklearn"}}
 
 
 def run(code: str) -> str:
@@ -112,6 +115,7 @@ def test_import_is_light():
     # Nor what only files need: to train takes little more than NumPy.
     heavy |= {"csv", "difflib", "hashlib", "json", "gdfast.sources"}
     heavy |= {"concurrent.futures", "logging", "gdfast.cli", "gdfast.plots"}
+    heavy |= {"gdfast.sklearn", "gdfast.stochastic"}
     assert not heavy & imported_by("import gdfast; gdfast.train", "import numpy")
 
 
@@ -166,6 +170,7 @@ def test_all_public_names_are_documented():
     page = (ROOT / "docs/api.md").read_text()
     modules = ("losses", "optimizers", "schedules")
     named = {"gdfast": [*modules]} | {f"gdfast.{module}": [] for module in modules}
+    named |= {"gdfast.sklearn": [], "gdfast.stochastic": []}
     for kind, name in re.findall(directive, page, re.MULTILINE):
         if kind == "currentmodule":
             module = name
@@ -178,6 +183,9 @@ def test_all_public_names_are_documented():
     assert named["gdfast.optimizers"] == [*rules, "Optimizer"]
     schedules = [schedule.__name__ for schedule in gdfast.schedules.SCHEDULES]
     assert named["gdfast.schedules"] == [*schedules, "Schedule"]
+    face = (SOURCE / "sklearn" / "__init__.py").read_text()
+    estimators = ast.literal_eval(face.partition("__all__ = ")[2])
+    assert sorted(named["gdfast.sklearn"]) == estimators
 
 
 def imports(tree: ast.AST, inside_function: bool = False):
@@ -210,7 +218,10 @@ def forbidden_imports(name: str, code: str) -> list[str]:
     wrong = []
     for imported, inside_function in imports(ast.parse(code)):
         if imported.startswith("."):
-            allowed = LEVELS[imported[1:]] < LEVELS[name]
+            same_face = name in FACES and imported == f".{name}"
+            allowed = same_face or LEVELS[imported[1:]] < LEVELS[name]
+        elif imported in FACES.get(name, ()):
+            allowed = True
         elif imported in OPTIONAL.get(name, ()):
             allowed = inside_function
         else:
@@ -222,11 +233,14 @@ def forbidden_imports(name: str, code: str) -> list[str]:
 
 @in_checkout
 @pytest.mark.parametrize(
-    "path", sorted(SOURCE.glob("*.py")), ids=lambda path: path.stem
+    "path",
+    sorted(SOURCE.rglob("*.py")),
+    ids=lambda path: ".".join(path.relative_to(SOURCE).with_suffix("").parts),
 )
 def test_imports_point_downwards(path):
-    assert path.stem in LEVELS, "a new module needs a level in this file"
-    assert forbidden_imports(path.stem, path.read_text()) == []
+    name = path.stem if path.parent == SOURCE else path.parent.name
+    assert name in LEVELS, "a new module needs a level in this file"
+    assert forbidden_imports(name, path.read_text()) == []
 
 
 @in_checkout
@@ -261,6 +275,9 @@ def test_the_kernel_imports_only_its_parts(path):
         ("plots", "import matplotlib.pyplot", ["matplotlib"]),
         ("plots", "def f():\n    import matplotlib.pyplot", []),
         ("sums", "def f():\n    import matplotlib.pyplot", ["matplotlib"]),
+        ("cli", "import sklearn", ["sklearn"]),
+        ("sklearn", "import sklearn\nfrom gdfast.sklearn import checks", []),
+        ("sklearn", "import scipy\nfrom gdfast import cli", ["scipy", ".cli"]),
         ("training", "import os\nimport numpy as np\nfrom .fit import Fit", []),
     ],
 )

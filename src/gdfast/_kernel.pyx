@@ -912,8 +912,8 @@ def descend_batches_csr(
     A step costs 4 operations for each value that its batch stores, and some for every
     parameter. The latter are spared by plain gradient descent without penalty, bounds,
     `columns` and `path_sum`, which changes the coefficients of no other columns, where
-    a batch has no more than 65 536 values and 2048 rows. Releases the GIL. Splitting the
-    batches over several calls gives the same bits.
+    a batch has no more than 65 536 values and 2048 rows. Releases the GIL. Splitting
+    the batches over several calls gives the same bits.
 
     Examples
     --------

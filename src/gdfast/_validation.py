@@ -511,14 +511,8 @@ def _sparse(X: Any, name: str) -> CSR:
         raise ValueError(
             f"{name} must have at least one row and one column, got shape {shape}"
         )
-    if form == "csc":
-        _check_indices(X.indices, X.indptr, len(X.data), shape[1], shape[0], name)
-    elif form == "bsr":
-        n_rows, n_columns = (n // k for n, k in zip(shape, X.blocksize, strict=True))
-        _check_indices(X.indices, X.indptr, len(X.data), n_rows, n_columns, name)
-    elif form == "coo":
-        _check_range(X.row, shape[0], "row", name)
     if form != "csr":
+        check_sparse_indices(X, name)
         try:
             X = X.tocsr()
         except ValueError as error:
@@ -530,6 +524,34 @@ def _sparse(X: Any, name: str) -> CSR:
     indices, indptr = (_integers(array, name) for array in (X.indices, X.indptr))
     _check_indices(indices, indptr, len(data), n_rows, n_features, name)
     return CSR(np.ascontiguousarray(data), indices, indptr, n_features)
+
+
+def check_sparse_indices(X: Any, name: str) -> None:
+    """Raise if indices of a sparse matrix point outside of it.
+
+    Parameters
+    ----------
+    X : sparse matrix
+        In any format of SciPy.
+    name : str
+        What to call it in messages.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one does, or is no whole number.
+    """
+    shape, form = X.shape, getattr(X, "format", None)
+    if form == "csr":
+        indices, indptr = (_integers(array, name) for array in (X.indices, X.indptr))
+        _check_indices(indices, indptr, len(X.data), shape[0], shape[1], name)
+    elif form == "csc":
+        _check_indices(X.indices, X.indptr, len(X.data), shape[1], shape[0], name)
+    elif form == "bsr":
+        n_rows, n_columns = (n // k for n, k in zip(shape, X.blocksize, strict=True))
+        _check_indices(X.indices, X.indptr, len(X.data), n_rows, n_columns, name)
+    elif form == "coo":
+        _check_range(X.row, shape[0], "row", name)
 
 
 def _integers(array: NDArray[Any], name: str) -> Ints:

@@ -269,7 +269,7 @@ class Batches:
         if order is None:
             examples = examples.rows(rows)
         X, y, weight, columns, n_outputs = examples
-        steps: tuple[Any, ...] = (
+        steps = (
             None if order is None else order[rows],
             self._size,
             params,
@@ -279,20 +279,13 @@ class Batches:
             max(0, self._average - 1 - self.n_steps),
             self.updater.step,
         )
+        data: tuple[Any, ...]
         if isinstance(X, CSR):
-            stored = X.data, X.indices, X.indptr, y, weight, columns, X.shape[1]
-            made = kernel.descend_batches_csr(loss.kind, loss.param, *stored, *steps)
+            data = X.data, X.indices, X.indptr, y, weight, columns, X.shape[1], *steps
+            made = kernel.descend_batches_csr(loss.kind, loss.param, *data)
         else:
-            made = kernel.descend_batches(
-                loss.kind,
-                loss.param,
-                X,
-                y,
-                weight,
-                columns,
-                *steps,
-                n_outputs=n_outputs,
-            )
+            data = X, y, weight, columns, *steps, n_outputs
+            made = kernel.descend_batches(loss.kind, loss.param, *data)
         self.n_steps += made
 
     def _step_on_parts(

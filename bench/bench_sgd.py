@@ -1,0 +1,117 @@
+"""SGDRegressor and SGDClassifier: gdfast's and scikit-learn's, by class and parameters.
+
+GB/s are those of X and y, read once an epoch. Whole calls of `fit` are timed, with all
+of their checks; `fixed` are calls on so few rows that little else is left of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn import linear_model
+
+import gdfast.sklearn
+
+pytestmark = pytest.mark.benchmark(max_time=0.1, min_rounds=3)
+
+CONTESTANTS = {"gdfast": gdfast.sklearn, "scikit-learn": linear_model}
+EPOCHS = 3
+DENSE = ((10**4, 8), (10**6, 8), (250_000, 32), (60_000, 128), (15_000, 512))
+DENSE += ((2_000, 4096),)
+SPARSE = (10**5, 2**18, 60)  # rows, columns, values of a row
+N_CLASSES = 20
+params = {"max_iter": EPOCHS, "tol": None, "random_state": 0}
+contestants = pytest.mark.parametrize("contestant", CONTESTANTS)
+
+
+@pytest.fixture
+def within(request):
+    """Return a function that skips what is larger than --max-bytes."""
+
+    def within(n_bytes, smallest=False):
+        if n_bytes > request.config.getoption("max_bytes") and not smallest:
+            pytest.skip("larger than --max-bytes")
+
+    return within
+
+
+@pytest.fixture(scope="module")
+def sparse():
+    """Return sparse rows like those of texts: few columns are common."""
+    n, d, per_row = SPARSE
+    rng = np.random.default_rng(0)
+    columns = (d * rng.random((n, per_row)) ** 3).astype(np.int32)
+    data = rng.random((n, per_row))
+    indptr = np.arange(0, n * per_row + 1, per_row, dtype=np.int32)
+    X = sp.csr_array((data.ravel(), columns.ravel(), indptr), shape=(n, d))
+    X.sum_duplicates()
+    X.nbytes = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
+    return X
+
+
+@contestants
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize(("n", "d"), DENSE)
+def test_dense(contestant, n, d, dtype, within, measure):
+    within(n * d * np.dtype(dtype).itemsize, smallest=(n, d) == DENSE[0])
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d), dtype)
+    y = X @ np.ones(d, dtype) / np.sqrt(d) + rng.standard_normal(n, dtype)
+
+    def fit(contestant=contestant):
+        cls = CONTESTANTS[contestant].SGDRegressor
+        return cls(**params, eta0=0.001).fit(X, y).coef_
+
+    coef = measure(fit, "SGDRegressor", contestant, X, y, EPOCHS)
+    if (n, d) == DENSE[0]:
+        rtol = 1e-9 if dtype == np.float64 else 1e-4
+        np.testing.assert_allclose(coef, fit("scikit-learn"), rtol)
+
+
+@contestants
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_sparse(contestant, penalty, sparse, within, measure):
+    within(sparse.nbytes)
+    y = np.random.default_rng(1).integers(0, 2, sparse.shape[0])
+
+    def fit():
+        cls = CONTESTANTS[contestant].SGDClassifier
+        return cls(**params, penalty=penalty).fit(sparse, y).coef_
+
+    measure(fit, f"SGDClassifier sparse {penalty}", contestant, sparse, y, EPOCHS)
+
+
+@contestants
+@pytest.mark.parametrize("threads", [1, 2])
+def test_classes(contestant, threads, sparse, within, measure):
+    within(sparse.nbytes)
+    y = np.random.default_rng(1).integers(0, N_CLASSES, sparse.shape[0])
+
+    def fit():
+        cls = CONTESTANTS[contestant].SGDClassifier
+        return cls(max_iter=1, tol=None, n_jobs=threads).fit(sparse, y).coef_
+
+    case = f"SGDClassifier sparse {N_CLASSES} classes"
+    measure(fit, case, contestant, sparse, y, N_CLASSES, threads)
+
+
+@contestants
+@pytest.mark.parametrize("name", ["SGDRegressor", "SGDClassifier"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict"])
+def test_fixed(contestant, name, method, measure):
+    rng = np.random.default_rng(0)
+    n, d = (100, 5) if method == "fit" else (32, 10)
+    X = rng.standard_normal((n, d))
+    y = X @ np.arange(float(d)) + rng.standard_normal(n)
+    if name == "SGDClassifier":
+        y = (y > 0).astype(int)
+    model = getattr(CONTESTANTS[contestant], name)(random_state=0).fit(X, y)
+    one = X[:1].copy()
+
+    def call():
+        if method == "predict":
+            return model.predict(one)
+        return getattr(model, method)(X, y)
+
+    measure(call, f"{name}.{method} fixed", contestant, X, y, model.n_iter_)

@@ -1,0 +1,673 @@
+"""GDRegressor and GDClassifier: `gdfast.train` as estimators."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils._available_if import available_if
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
+
+from gdfast._typing import Doubles
+from gdfast.callbacks import Iteration
+from gdfast.fit import Fit
+from gdfast.losses import LOSSES, HalfSquaredError, LogLoss, Loss, check_loss
+from gdfast.optimizers import Optimizer
+from gdfast.stopping import ConvergenceWarning as Unfinished
+from gdfast.training import train
+
+GTOL = 1e-4  # of "auto", where all rows make a step
+OF_CLASSES = [name for name, loss in LOSSES.items() if loss().has_labels]
+WITH_PROBABILITIES = ("log_loss", "multinomial", "modified_huber")
+
+
+class GradientDescent(BaseEstimator):
+    """What both estimators have in common: `train`, and what it leaves behind."""
+
+    # These are no metadata of the samples.
+    __metadata_request__fit = {
+        "callback": UNUSED,
+        "coef_init": UNUSED,
+        "intercept_init": UNUSED,
+    }
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: sparse rows are taken."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _train(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        loss: Loss,
+        coef_init: Any,
+        intercept_init: Any,
+        **options: Any,
+    ) -> Fit:
+        """Train as the parameters say, and speak with scikit-learn's warnings."""
+        gtol = self.gtol
+        if isinstance(gtol, str) and gtol == "auto":
+            gtol = GTOL if self.batch_size is None else None
+        seed = None
+        if self.early_stopping or self.batch_size is not None:
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", Unfinished)
+            fit = train(
+                X,
+                y,
+                loss=loss,
+                penalty=self.penalty,
+                alpha=self.alpha,
+                l1_ratio=self.l1_ratio,
+                bounds=self.bounds,
+                optimizer=self.optimizer,
+                learning_rate=self.learning_rate,
+                batch_size=self.batch_size,
+                shuffle=self.shuffle,
+                random_state=seed,
+                average=self.average,
+                max_iter=self.max_iter,
+                max_seconds=self.max_seconds,
+                gtol=gtol,
+                xtol=self.xtol,
+                ftol=self.ftol,
+                early_stopping=self.early_stopping,
+                validation_fraction=self.validation_fraction,
+                n_iter_no_change=self.n_iter_no_change,
+                fit_intercept=self.fit_intercept,
+                standardize=self.standardize,
+                coef_init=coef_init,
+                intercept_init=intercept_init if self.fit_intercept else None,
+                n_threads=self.n_threads,
+                verbose=bool(self.verbose),
+                **options,
+            )
+        for warning in caught:
+            is_own = issubclass(warning.category, Unfinished)
+            category = ConvergenceWarning if is_own else warning.category
+            warnings.warn(str(warning.message), category, stacklevel=3)
+        return fit
+
+    def _start(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
+        """Return the model to start from: one that was passed, or the last one."""
+        if self.warm_start and hasattr(self, "coef_"):
+            coef_init = self.coef_ if coef_init is None else coef_init
+            intercept_init = (
+                self.intercept_ if intercept_init is None else intercept_init
+            )
+        return coef_init, intercept_init
+
+    def _twin(self) -> Self:
+        """Return what the estimator will be if nothing goes wrong until then."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def _publish(self, twin: Self, fit: Fit, coef: Doubles, intercept: Any) -> None:
+        """Become the twin, with what came of the training."""
+        twin.coef_, twin.intercept_, twin.fit_ = coef, intercept, fit
+        twin.n_iter_, twin.stop_reason_ = fit.n_iter, fit.stop_reason
+        assert fit.history is not None
+        twin.loss_curve_ = fit.history["loss"]
+        twin.__dict__.pop("validation_curve_", None)
+        if self.early_stopping:
+            twin.validation_curve_ = fit.history["validation_loss"]
+        self.__dict__ = twin.__dict__
+
+    def _raw(self, X: Any) -> Doubles:
+        """Return raw predictions, a column for each of several outputs."""
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
+        )
+        return self.fit_.predict(X)
+
+
+class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
+    """Linear regression by gradient descent on all rows, or in mini-batches.
+
+    Everything that `gdfast.train` does, for any of its losses of a quantity.
+
+    Parameters
+    ----------
+    loss : str or `gdfast.losses.Loss`
+        "squared_error", which is **half** of the square as everywhere in scikit-learn,
+        "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile",
+        "poisson", or an instance of a class of `gdfast.losses`.
+    penalty, alpha, l1_ratio, bounds
+        What is added to the mean loss, and where coefficients may be; see `train`.
+    optimizer, learning_rate
+        The update rule and its rates; see `train`.
+    batch_size, shuffle, average
+        Mini-batches; None for all rows in every step.
+    max_iter, max_seconds
+        Most iterations, which are epochs with `batch_size`, and the longest time.
+    gtol, xtol, ftol
+        Tolerances; see `train`. A `gtol` of "auto" is 1e-4, or None with `batch_size`.
+    early_stopping, validation_fraction, n_iter_no_change
+        Whether to stop by the loss of rows held out, how many, and how patiently.
+    fit_intercept : bool
+        Whether there is a constant term.
+    standardize : bool
+        Whether to train on columns of mean 0 and deviation 1; the coefficients are
+        those of X in any case.
+    warm_start : bool
+        Whether `fit` starts from the last coefficients.
+    random_state : int, RandomState or None
+        What orders and rows held out are drawn from.
+    n_threads : int or None
+        Largest number of threads; None for as many as there are cores.
+    verbose : bool
+        Whether to show a progress bar; needs tqdm.
+
+    Attributes
+    ----------
+    coef_ : ndarray of float64, shape (n_features,) or (n_targets, n_features)
+        Coefficients.
+    intercept_ : float, or ndarray of float64, shape (n_targets,)
+        Constant terms.
+    n_iter_ : int
+        Iterations.
+    loss_curve_ : ndarray of float64, shape (n_iter_ + 1,)
+        Objective before every iteration and at the end.
+    validation_curve_ : ndarray of float64, shape (n_iter_ + 1,)
+        Mean loss of the rows held out; with `early_stopping` alone.
+    stop_reason_ : str
+        Why the run ended, in words.
+    fit_ : Fit
+        What `gdfast.train` returned.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Names of the features, if X had them.
+
+    Notes
+    -----
+    Several targets are trained in one reading of X. A `fit` that fails leaves the model
+    as it was.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gdfast.sklearn import GDRegressor
+    >>> X = np.array([[1.0], [2.0], [3.0]])
+    >>> model = GDRegressor(alpha=0, gtol=1e-9).fit(X, [3.0, 5.0, 7.0])
+    >>> model.predict([[10.0]]).round(6)
+    array([21.])
+    """
+
+    def __init__(
+        self,
+        loss: str | Loss = "squared_error",
+        *,
+        penalty: str | None = "l2",
+        alpha: float = 0.0001,
+        l1_ratio: float = 0.15,
+        bounds: tuple[ArrayLike, ArrayLike] | None = None,
+        optimizer: str | Optimizer = "accelerated",
+        learning_rate: float | str | Callable[[int], float] = "auto",
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        average: bool | int = False,
+        max_iter: int = 1000,
+        max_seconds: float | None = None,
+        gtol: float | str | None = "auto",
+        xtol: float | None = None,
+        ftol: float | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        fit_intercept: bool = True,
+        standardize: bool = False,
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.bounds = bounds
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.average = average
+        self.max_iter = max_iter
+        self.max_seconds = max_seconds
+        self.gtol = gtol
+        self.xtol = xtol
+        self.ftol = ftol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        callback: Callable[[Iteration], Any] | None = None,
+    ) -> Self:
+        """Train.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Features.
+        y : array-like, shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like, shape (n_samples,), default None
+            Weights, at least 0.
+        coef_init, intercept_init : array-like, shapes of `coef_` and `intercept_`
+            A model to start from.
+        callback : callable
+            See `train`.
+
+        Returns
+        -------
+        GDRegressor
+            This estimator.
+
+        Raises
+        ------
+        TypeError, ValueError, DivergenceError
+            As `train`.
+        """
+        loss = self._loss()
+        coef_init, intercept_init = self._start(coef_init, intercept_init)
+        twin = self._twin()
+        X, y = validate_data(
+            twin,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            y_numeric=True,
+        )
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=float, ensure_non_negative=True
+            )
+        fit = self._train(
+            X,
+            y,
+            loss,
+            coef_init,
+            intercept_init,
+            sample_weight=sample_weight,
+            callback=callback,
+        )
+        self._publish(twin, fit, fit.coef, fit.intercept)
+        return self
+
+    def predict(self, X: Any) -> Doubles:
+        """Predict.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,) or (n_samples, n_targets)
+            Predicted targets; for "poisson" their expectation, exp of the raw ones.
+        """
+        raw = self._raw(X)
+        return np.exp(raw) if self.fit_.loss_name == "poisson" else raw
+
+    def _loss(self) -> Loss:
+        """Return the loss; scikit-learn's square is half of ours."""
+        if isinstance(self.loss, str) and self.loss == "squared_error":
+            return HalfSquaredError()
+        loss = check_loss(self.loss)
+        if loss.has_labels:
+            raise ValueError(f"loss must be one of a quantity, got {self.loss!r}")
+        return loss
+
+
+def _has_probabilities(estimator: Any) -> bool:
+    """Whether the loss of a classifier makes probabilities of its predictions."""
+    name = estimator.loss if isinstance(estimator.loss, str) else estimator.loss.name
+    if name not in WITH_PROBABILITIES:
+        raise AttributeError(f"probabilities are not available for loss={name!r}")
+    return True
+
+
+class GDClassifier(ClassifierMixin, GradientDescent):
+    """Linear classification by gradient descent on all rows, or in mini-batches.
+
+    Everything that `gdfast.train` does, for any of its losses of labels. More than two
+    classes are trained in one reading of X.
+
+    Parameters
+    ----------
+    loss : str or `gdfast.losses.Loss`
+        "log_loss", "hinge", "squared_hinge", "modified_huber" or "perceptron", by which
+        each of several classes is told from the rest; or "multinomial" for all of them
+        together, which with two classes is "log_loss".
+    penalty, alpha, l1_ratio, bounds
+        What is added to the mean loss, and where coefficients may be; see `train`.
+    optimizer, learning_rate
+        The update rule and its rates; see `train`.
+    batch_size, shuffle, average
+        Mini-batches; None for all rows in every step.
+    max_iter, max_seconds
+        Most iterations, which are epochs with `batch_size`, and the longest time.
+    gtol, xtol, ftol
+        Tolerances; see `train`. A `gtol` of "auto" is 1e-4, or None with `batch_size`.
+    early_stopping, validation_fraction, n_iter_no_change
+        Whether to stop by the loss of rows held out, how many, and how patiently.
+    fit_intercept : bool
+        Whether there is a constant term.
+    standardize : bool
+        Whether to train on columns of mean 0 and deviation 1; the coefficients are
+        those of X in any case.
+    class_weight : dict of class to number, "balanced" or None
+        Factors of the weights of the classes.
+    warm_start : bool
+        Whether `fit` starts from the last coefficients.
+    random_state : int, RandomState or None
+        What orders and rows held out are drawn from.
+    n_threads : int or None
+        Largest number of threads; None for as many as there are cores.
+    verbose : bool
+        Whether to show a progress bar; needs tqdm.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        The classes.
+    coef_ : ndarray of float64, shape (1, n_features) or (n_classes, n_features)
+        Coefficients; one row if there are two classes.
+    intercept_ : ndarray of float64, shape (1,) or (n_classes,)
+        Constant terms.
+    n_iter_ : int
+        Iterations.
+    loss_curve_ : ndarray of float64, shape (n_iter_ + 1,)
+        Objective before every iteration and at the end.
+    validation_curve_ : ndarray of float64, shape (n_iter_ + 1,)
+        Mean loss of the rows held out; with `early_stopping` alone.
+    stop_reason_ : str
+        Why the run ended, in words.
+    fit_ : Fit
+        What `gdfast.train` returned.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Names of the features, if X had them.
+
+    Notes
+    -----
+    A `fit` that fails leaves the model as it was.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gdfast.sklearn import GDClassifier
+    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> model = GDClassifier().fit(X, ["small", "small", "large", "large"])
+    >>> model.predict([[0.5], [2.5]])
+    array(['small', 'large'], dtype='<U5')
+    """
+
+    def __init__(
+        self,
+        loss: str | Loss = "log_loss",
+        *,
+        penalty: str | None = "l2",
+        alpha: float = 0.0001,
+        l1_ratio: float = 0.15,
+        bounds: tuple[ArrayLike, ArrayLike] | None = None,
+        optimizer: str | Optimizer = "accelerated",
+        learning_rate: float | str | Callable[[int], float] = "auto",
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        average: bool | int = False,
+        max_iter: int = 1000,
+        max_seconds: float | None = None,
+        gtol: float | str | None = "auto",
+        xtol: float | None = None,
+        ftol: float | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        fit_intercept: bool = True,
+        standardize: bool = False,
+        class_weight: dict[Any, float] | str | None = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.bounds = bounds
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.average = average
+        self.max_iter = max_iter
+        self.max_seconds = max_seconds
+        self.gtol = gtol
+        self.xtol = xtol
+        self.ftol = ftol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        callback: Callable[[Iteration], Any] | None = None,
+    ) -> Self:
+        """Train.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Features.
+        y : array-like, shape (n_samples,)
+            Labels.
+        sample_weight : array-like, shape (n_samples,), default None
+            Weights, at least 0.
+        coef_init, intercept_init : array-like, shapes of `coef_` and `intercept_`
+            A model to start from.
+        callback : callable
+            See `train`.
+
+        Returns
+        -------
+        GDClassifier
+            This estimator.
+
+        Raises
+        ------
+        TypeError, ValueError, DivergenceError
+            As `train`.
+        """
+        loss = self._loss()
+        coef_init, intercept_init = self._start(coef_init, intercept_init)
+        twin = self._twin()
+        X, y = validate_data(
+            twin, X, y, accept_sparse="csr", dtype=[np.float64, np.float32]
+        )
+        check_classification_targets(y)
+        twin.classes_, numbers = np.unique(y, return_inverse=True)
+        n_classes = len(twin.classes_)
+        if n_classes < 2:
+            raise ValueError(
+                "The number of classes has to be greater than one; got 1 class"
+            )
+        if sample_weight is not None or self.class_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=float, ensure_non_negative=True
+            ) * compute_sample_weight(self.class_weight, y)
+        two = n_classes == 2
+        if two:
+            numbers = numbers.astype(float)
+            coef_init, intercept_init = _single(coef_init), _single(intercept_init)
+            loss = LogLoss() if loss.name == "multinomial" else loss
+        fit = self._train(
+            X,
+            numbers,
+            loss,
+            coef_init,
+            intercept_init,
+            sample_weight=sample_weight,
+            callback=callback,
+        )
+        coef, intercept = fit.coef, fit.intercept
+        if two:
+            coef, intercept = coef.reshape(1, -1), np.array([intercept])
+        self._publish(twin, fit, coef, intercept)
+        return self
+
+    def decision_function(self, X: Any) -> Doubles:
+        """Return raw predictions.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,) or (n_samples, n_classes)
+            Of two classes, above 0 for the second one; else one for each class, of
+            which the largest is the answer.
+        """
+        return self._raw(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray, shape (n_samples,)
+            Labels.
+        """
+        raw = self._raw(X)
+        numbers = (raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[numbers]
+        return labels
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X: Any) -> Doubles:
+        """Predict probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples, n_classes)
+            Probabilities: of "log_loss" those of each class against the rest, made to
+            add up to 1; of "multinomial" the model's; of "modified_huber" those of
+            Zhang, made of raw predictions between -1 and 1.
+        """
+        raw, name = self._raw(X), self.fit_.loss_name
+        if raw.ndim == 2 and name == "multinomial":
+            return _shares(np.exp(raw - raw.max(axis=1, keepdims=True)))
+        if name == "modified_huber":
+            each = (raw.clip(-1, 1) + 1) / 2
+        else:
+            e = np.exp(-np.abs(raw))
+            each = np.where(raw < 0, e, 1.0) / (1 + e)
+        if raw.ndim == 1:
+            return np.column_stack([1 - each, each])
+        return _shares(each)
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X: Any) -> Doubles:
+        """Predict logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples, n_classes)
+            Logarithms.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _loss(self) -> Loss:
+        """Return the loss."""
+        loss = check_loss(self.loss)
+        if loss.name not in OF_CLASSES:
+            raise ValueError(
+                f"loss must be one of labels, {', '.join(map(repr, OF_CLASSES))}, got "
+                f"{self.loss!r}"
+            )
+        return loss
+
+
+def _single(init: Any) -> Any:
+    """Return what is the only row of coefficients, or the only intercept."""
+    if init is None:
+        return None
+    array = np.asarray(init)
+    return array[0] if len(np.shape(array)) and len(array) == 1 else init
+
+
+def _shares(parts: Doubles) -> Doubles:
+    """Return rows in parts of their sums; of rows of zeros, equal ones."""
+    parts[~parts.any(axis=1)] = 1
+    shares: Doubles = parts / parts.sum(axis=1, keepdims=True)
+    return shares

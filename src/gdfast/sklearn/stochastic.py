@@ -1,0 +1,369 @@
+"""What SGDRegressor and SGDClassifier have in common."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import get_config, linear_model
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metadata_routing import UNUSED
+
+from gdfast._typing import Doubles, Floats
+from gdfast.losses import (
+    EpsilonInsensitive,
+    HalfSquaredError,
+    Hinge,
+    Huber,
+    LogLoss,
+    Loss,
+    ModifiedHuber,
+    Perceptron,
+    SquaredEpsilonInsensitive,
+    SquaredHinge,
+)
+from gdfast.stochastic import Epoch, Task, Trained, Watch
+
+Callback = Callable[[Epoch], Any]
+
+# scikit-learn's names; "squared_error" is half of it there.
+LOSSES: dict[str, type[Loss]] = {
+    "squared_error": HalfSquaredError,
+    "huber": Huber,
+    "epsilon_insensitive": EpsilonInsensitive,
+    "squared_epsilon_insensitive": SquaredEpsilonInsensitive,
+    "hinge": Hinge,
+    "squared_hinge": SquaredHinge,
+    "perceptron": Perceptron,
+    "log_loss": LogLoss,
+    "modified_huber": ModifiedHuber,
+}
+WITH_EPSILON = ("huber", "epsilon_insensitive", "squared_epsilon_insensitive")
+FOR_QUANTITIES = ("squared_error", *WITH_EPSILON)  # which take labels -1 and 1
+NAMES = (
+    "loss",
+    "penalty",
+    "alpha",
+    "l1_ratio",
+    "fit_intercept",
+    "max_iter",
+    "tol",
+    "shuffle",
+    "verbose",
+    "epsilon",
+    "learning_rate",
+    "eta0",
+    "power_t",
+    "early_stopping",
+    "validation_fraction",
+    "n_iter_no_change",
+    "warm_start",
+    "average",
+)
+values_of = itemgetter(*NAMES)
+INTEGRAL = "iub"  # kinds of labels that are neither text nor a continuous quantity
+MAX_INT = 2**31 - 1
+MANY = 256  # combinations of parameters that are remembered as valid
+ONE_EPOCH = "partial_fit makes one epoch"
+AVERAGED = (
+    "_standard_coef",
+    "_standard_intercept",
+    "_average_coef",
+    "_average_intercept",
+)
+
+_tasks: dict[Any, Task] = {}
+_seeded = np.random.RandomState()  # as it takes long to make one
+_seeding = threading.Lock()
+
+
+class Rows(NamedTuple):
+    """Checked data.
+
+    Parameters
+    ----------
+    X : ndarray of float32 or float64, or sparse matrix of rows
+        Features.
+    y : ndarray, shape (n_samples,)
+        Targets.
+    sample_weight : ndarray of float64, shape (n_samples,), or None
+        Weights, None for 1.
+    """
+
+    X: Any
+    y: NDArray[Any]
+    sample_weight: Doubles | None
+
+
+@lru_cache(1024)
+def regressor_seed(random_state: int) -> int:
+    """Return what scikit-learn's regressor shuffles with.
+
+    Parameters
+    ----------
+    random_state : int
+        The parameter of this name.
+
+    Returns
+    -------
+    int
+        The seed.
+    """
+    with _seeding:
+        _seeded.seed(random_state)
+        return int(_seeded.randint(MAX_INT))
+
+
+@lru_cache(1024)
+def classifier_seed(random_state: int) -> int:
+    """Return what scikit-learn's classifier shuffles with.
+
+    Parameters
+    ----------
+    random_state : int
+        The parameter of this name.
+
+    Returns
+    -------
+    int
+        The seed.
+    """
+    with _seeding:
+        _seeded.seed(random_state)
+        _seeded.randint(1, MAX_INT)  # which scikit-learn has no use for
+        return int(_seeded.randint(MAX_INT))
+
+
+class Stochastic(BaseEstimator):
+    """What regressor and classifier have in common."""
+
+    # What fit adds is no metadata of the samples.
+    __metadata_request__fit = {"callback": UNUSED}
+
+    def _task(self) -> Task:
+        """Return what the parameters ask for; raise if one is not valid."""
+        values = values_of(self.__dict__)
+        random_state = self.__dict__["random_state"]
+        known = "_own" in vars(type(self)) and (
+            random_state is None
+            or isinstance(random_state, np.random.RandomState)
+            or (type(random_state) is int and 0 <= random_state < 2**32)
+        )
+        if isinstance(self, linear_model.SGDClassifier):
+            known &= isinstance(self.n_jobs, int | None)
+            known &= self.class_weight is None or isinstance(self.class_weight, dict)
+        key = type(self), values, tuple(map(type, values))
+        try:
+            if known and (task := _tasks.get(key)):
+                return task
+        except TypeError:  # one that is not hashable, nor valid
+            known = False
+        skipped = get_config()["skip_parameter_validation"]
+        if not skipped:
+            self._validate_params()
+        self._more_validate_params()
+        task = self._new_task()
+        if known and not skipped:
+            if len(_tasks) >= MANY:
+                _tasks.clear()
+            _tasks[key] = task
+        return task
+
+    def _new_task(self) -> Task:
+        """Return what valid parameters ask for."""
+        l1 = {None: 0.0, "l2": 0.0, "l1": 1.0, "elasticnet": self.l1_ratio}[
+            self.penalty
+        ]
+        return Task(
+            kind=LOSSES[self.loss].kind,
+            param=float(self.epsilon) if self.loss in WITH_EPSILON else 0.0,
+            alpha=float(self.alpha),
+            l1=float(l1),
+            l2=1.0 - l1 if self.penalty in ("l2", "elasticnet") else 0.0,
+            schedule=self.learning_rate,
+            eta0=float(self.eta0),
+            power_t=float(self.power_t),
+            fit_intercept=bool(self.fit_intercept),
+            shuffle=bool(self.shuffle),
+            max_iter=int(self.max_iter),
+            tol=None if self.tol is None else float(self.tol),
+            patience=int(self.n_iter_no_change),
+            average=int(self.average),
+        )
+
+    def _twin(self) -> Self:
+        """Return what the estimator will be if nothing goes wrong until then."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def _started_afresh(self) -> Self:
+        """Return a twin for `fit`, without what the last fit has left."""
+        twin = self._twin()
+        attributes = twin.__dict__
+        attributes["t_"] = 1.0
+        for name in ("loss_curve_", "validation_curve_"):
+            attributes.pop(name, None)
+        if not (self.warm_start and attributes.get("coef_") is not None):
+            for name in ("coef_", "intercept_", *AVERAGED):
+                attributes.pop(name, None)
+        return twin
+
+    def _hold_out(
+        self, rows: Rows, y: NDArray[Any]
+    ) -> tuple[NDArray[np.bool_], Doubles] | None:
+        """Return which rows are held out, and weights of theirs; None for none."""
+        if not self.early_stopping:
+            return None
+        weight = rows.sample_weight
+        if weight is None:
+            weight = np.ones(len(y))
+        chosen = self._make_validation_split(y, sample_mask=weight > 0)
+        return chosen, weight[chosen]
+
+    def _watch(self, callback: Callback | None, output: int) -> Watch | None:
+        """Return what is told of every epoch, if anything is."""
+        if callback is None and not self.verbose:
+            return None
+        reporter = Reporter() if self.verbose else None
+
+        def watch(epoch: Epoch) -> bool:
+            if reporter is not None:
+                reporter(epoch)
+            if callback is None:
+                return False
+            try:
+                result = callback(epoch._replace(output=output))
+            except StopIteration:
+                return True
+            return isinstance(result, (bool, np.bool_)) and bool(result)
+
+        return watch
+
+    def _finish(self, twin: Self, ends: list[Trained], n_rows: int) -> None:
+        """Set what all ways of training leave behind."""
+        longest = max(ends, key=lambda end: len(end.objectives))
+        twin.n_iter_ = len(longest.objectives)
+        twin.t_ = getattr(twin, "t_", 1.0) + twin.n_iter_ * n_rows
+        twin.stop_reason_ = longest.reason
+        curves = [end.objectives for end in ends]
+        scores = [end.scores for end in ends]
+        before = twin.__dict__.get("loss_curve_")
+        if before is not None:  # of an earlier partial_fit
+            earlier = before if len(ends) > 1 else [before]
+            curves = [old + new for old, new in zip(earlier, curves, strict=True)]
+        twin.loss_curve_ = curves if len(ends) > 1 else curves[0]
+        if self.early_stopping:
+            twin.validation_curve_ = scores if len(ends) > 1 else scores[0]
+        if not self.average:
+            for name in AVERAGED:
+                twin.__dict__.pop(name, None)
+
+    def _publish(self, twin: Self, ends: list[Trained], partial: bool) -> None:
+        """Become the twin, and warn of what a user should know."""
+        self.__dict__ = twin.__dict__
+        for end in ends:
+            if end.diverged is not None:
+                last, none = end.diverged
+                warnings.warn(
+                    "The steps were too large for this data, and the model is of no "
+                    f"use: the mean loss of the last epoch was {last:.2g}, and it "
+                    f"would have been {none:.2g} with coefficients of 0. Scale X, with "
+                    "StandardScaler for example, or pass a smaller eta0.",
+                    ConvergenceWarning,
+                    stacklevel=4,
+                )
+                break
+        if partial:
+            return
+        if self.tol is not None and self.n_iter_ == self.max_iter:
+            warnings.warn(
+                "Maximum number of iteration reached before convergence. Consider "
+                "increasing max_iter to improve the fit.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if self.power_t < 0:
+            warnings.warn(
+                "Negative values for `power_t` are deprecated in version 1.8 and will "
+                "raise an error in 1.10. Use values in the range [0.0, inf) instead.",
+                FutureWarning,
+                stacklevel=4,
+            )
+
+
+class Reporter:
+    """Prints what scikit-learn prints after every epoch."""
+
+    def __init__(self) -> None:
+        self.began = time.time()
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Print some lines.
+
+        Parameters
+        ----------
+        epoch : Epoch
+            What there is to tell.
+        """
+        score = epoch.validation_score
+        print(
+            f"-- Epoch {epoch.epoch}\n"
+            f"Norm: {np.linalg.norm(epoch.coef):.2f}, "
+            f"NNZs: {np.count_nonzero(epoch.coef)}, Bias: {epoch.intercept:.6f}, "
+            f"T: {epoch.steps}, Avg. loss: {epoch.loss:f}, "
+            f"Objective: {epoch.objective:f}"
+            + ("" if score is None else f", Validation score: {score:f}")
+            + f"\nTotal training time: {time.time() - self.began:.2f} seconds."
+        )
+
+
+def check_start(
+    coef_init: Any, intercept_init: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> tuple[Floats, Floats]:
+    """Return copies of the coefficients and intercepts to begin with.
+
+    Parameters
+    ----------
+    coef_init, intercept_init : array-like or None
+        What a user passed in, or an earlier fit has left; None for zeros.
+    shape : tuple of int
+        Of the coefficients: one row for each of several classes.
+    dtype : dtype
+        Of the features.
+
+    Returns
+    -------
+    coef, intercept : ndarray
+        Of this type, whatever the shape of intercepts one row of coefficients.
+
+    Raises
+    ------
+    ValueError
+        If one has another shape.
+    """
+    several = len(shape) == 2
+    if coef_init is None:
+        coef = np.zeros(shape, dtype)
+    else:
+        coef = np.array(coef_init, dtype=dtype, order="C")
+        coef = coef if several else coef.ravel()
+        if coef.shape != shape:
+            name = "``coef_``" if several else "coef_init"
+            end = " " if several else ""
+            raise ValueError(f"Provided {name} does not match dataset.{end}")
+    n_outputs = shape[0] if several else 1
+    if intercept_init is None:
+        return coef, np.zeros(n_outputs, dtype)
+    intercept = np.array(intercept_init, dtype=dtype)
+    if intercept.shape != (n_outputs,) and (several or intercept.shape != ()):
+        raise ValueError("Provided intercept_init does not match dataset.")
+    return coef, intercept.reshape(n_outputs)

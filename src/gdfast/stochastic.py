@@ -1,0 +1,575 @@
+"""Stochastic gradient descent by scikit-learn's rules: a step on each row by itself.
+
+The kernel makes the steps. This module knows epochs: in which order rows come, at which
+rates, and when it is enough.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdfast._backend import kernel
+from gdfast._typing import Doubles, Floats
+from gdfast.csr import CSR, Matrix
+
+# Work of a call of the kernel, in values of X: some milliseconds, after which Ctrl-C is
+# answered. A row costs as much as so many values, and a sparse value as so many.
+PIECE_VALUES = 1 << 23
+ROW_VALUES = 32
+SPARSE_VALUES = 4
+BLOCK = 1 << 12  # rates that are kept together
+SMALLEST_RATE = 1e-6  # which "adaptive" does not divide any more
+SMALLEST_SCALE = 1e-9  # at which the kernel takes it into the coefficients
+SPARSE_INTERCEPT = 0.01  # the intercept's part of a rate, where rows are sparse
+# The kernel cuts slopes at 1e12. Losses whose slopes were cut add up to at least this.
+CUT_LOSS = 2.5e23
+RULES = {"pa1": 1, "pa2": 2}  # the kernel's numbers of passive-aggressive updates
+
+
+class Task(NamedTuple):
+    """What an estimator's parameters ask for.
+
+    Parameters
+    ----------
+    kind, param : int, float
+        The loss.
+    alpha, l1, l2 : float
+        Factor of the penalty, and its shares.
+    schedule : str
+        "constant", "optimal", "invscaling", "adaptive", "pa1" or "pa2".
+    eta0, power_t : float
+        What it takes.
+    fit_intercept : bool
+        Whether there is an intercept.
+    shuffle : bool
+        Whether rows come in another order than they lie.
+    max_iter : int
+        Largest number of epochs.
+    tol : float or None
+        What the objective must fall by, or the score rise, in `patience` epochs.
+    patience : int
+        How many they are.
+    average : int
+        First step that counts for the average; 0 for no average.
+    """
+
+    kind: int
+    param: float
+    alpha: float
+    l1: float
+    l2: float
+    schedule: str
+    eta0: float
+    power_t: float
+    fit_intercept: bool
+    shuffle: bool
+    max_iter: int
+    tol: float | None
+    patience: int
+    average: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """Where training begins or ends.
+
+    Parameters
+    ----------
+    coef : ndarray of float64, shape (n_features,)
+        Coefficients.
+    intercept : float
+        Constant term.
+    mean_coef : ndarray of float64, shape (n_features,), or None
+        Their mean, with an average.
+    mean_intercept : float
+        The mean of it.
+    """
+
+    coef: Doubles
+    intercept: float = 0.0
+    mean_coef: Doubles | None = None
+    mean_intercept: float = 0.0
+
+
+class HeldOut(NamedTuple):
+    """Rows that are not trained on.
+
+    Parameters
+    ----------
+    rows : ndarray of bool, shape (n_samples,)
+        Which ones.
+    score : callable
+        Takes coefficients and the intercept, and returns how good they are on them.
+    """
+
+    rows: NDArray[np.bool_]
+    score: Callable[[Doubles, float], float]
+
+
+class Epoch(NamedTuple):
+    """What a callback is told after every epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        Its number, from 1.
+    steps : int
+        Steps made since the training began.
+    loss : float
+        Mean loss of the rows, each before its own step.
+    objective : float
+        The same with the penalty.
+    coef : ndarray of float64, shape (n_features,)
+        Coefficients; not their average.
+    intercept : float
+        Constant term.
+    validation_score : float or None
+        Score of the rows held out, with `early_stopping`.
+    output : int
+        Which of several classes is being told from the rest; 0 if there is one output.
+    """
+
+    epoch: int
+    steps: int
+    loss: float
+    objective: float
+    coef: Doubles
+    intercept: float
+    validation_score: float | None = None
+    output: int = 0
+
+
+Watch = Callable[[Epoch], bool]
+
+
+class Trained(NamedTuple):
+    """The end of a training.
+
+    Parameters
+    ----------
+    model : Model
+        Where it ended.
+    objectives : list of float
+        Mean objective of every epoch.
+    scores : list of float
+        Score of the rows held out after every epoch; empty if there are none.
+    reason : str
+        Why it ended.
+    diverged : tuple of float or None
+        Mean loss of the last epoch and that of no model, if slopes were cut and the
+        former is higher.
+    """
+
+    model: Model
+    objectives: list[float]
+    scores: list[float]
+    reason: str
+    diverged: tuple[float, float] | None
+
+
+class Rates:
+    """The learning rates of one step after the other.
+
+    Parameters
+    ----------
+    task : Task
+        Has the schedule.
+    t : float
+        Number of the first step.
+    """
+
+    def __init__(self, task: Task, t: float) -> None:
+        self.eta = task.eta0
+        self._schedule = task.schedule
+        self._formula = task.schedule, task.alpha, task.eta0, task.power_t
+        self._changes = task.schedule in ("invscaling", "optimal")
+        self._t = t
+        self._ahead = np.empty(0)
+
+    def take(self, n: int) -> Doubles:
+        """Return the rates of the next steps.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            The rates.
+        """
+        if n > len(self._ahead):
+            self._ahead = self._next(n)
+        rates = self._ahead[:n]
+        if self._changes:
+            self._ahead = self._ahead[n:]
+            self._t += n
+        return rates
+
+    def lower(self) -> bool:
+        """Divide an adaptive rate; False if there is no lower one."""
+        if self._schedule != "adaptive" or self.eta <= SMALLEST_RATE:
+            return False
+        self.eta /= 5
+        self._ahead = self._ahead[:0]
+        return True
+
+    def _next(self, n: int) -> Doubles:
+        """Return the rates of at least the next n steps."""
+        if not self._changes:
+            return np.full(n, self.eta)
+        if n > BLOCK:
+            return rates_from(self._t, n, *self._formula)
+        number, start = divmod(int(self._t) - 1, BLOCK)
+        rates = block(number, *self._formula)[start:]
+        if len(rates) < n:
+            rates = np.concatenate([rates, block(number + 1, *self._formula)])
+        return rates
+
+
+@lru_cache(32)
+def block(
+    number: int, schedule: str, alpha: float, eta0: float, power_t: float
+) -> Doubles:
+    """Return the rates of some steps that many trainings make.
+
+    Parameters
+    ----------
+    number : int
+        Which block of steps, from 0.
+    schedule, alpha, eta0, power_t
+        As in `Task`.
+
+    Returns
+    -------
+    ndarray of float64, shape (BLOCK,)
+        The rates; do not write to them.
+    """
+    return rates_from(number * BLOCK + 1.0, BLOCK, schedule, alpha, eta0, power_t)
+
+
+def rates_from(
+    t: float, n: int, schedule: str, alpha: float, eta0: float, power_t: float
+) -> Doubles:
+    """Return the rates of successive steps, "invscaling" or "optimal".
+
+    Parameters
+    ----------
+    t : float
+        Number of the first step.
+    n : int
+        How many.
+    schedule, alpha, eta0, power_t
+        As in `Task`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The rates.
+    """
+    steps = np.arange(t, t + n)
+    with np.errstate(all="ignore"):  # what comes of it shows in the coefficients
+        if schedule == "optimal":
+            first = math.sqrt(1 / math.sqrt(alpha))
+            steps += 1 / (first * alpha)
+            steps -= 1.0  # by itself, as scikit-learn rounds
+            steps *= alpha
+            np.divide(1.0, steps, out=steps)
+            return steps
+        if power_t == 0.25:  # as roots take a fraction of a power's time
+            np.sqrt(np.sqrt(steps, out=steps), out=steps)
+        else:
+            np.power(steps, power_t, out=steps)
+        np.divide(eta0, steps, out=steps)
+    return steps
+
+
+class Descent:
+    """Steps on the rows of one output.
+
+    Parameters
+    ----------
+    task : Task
+        What is asked for.
+    X : ndarray of float32 or float64, shape (n_samples, n_features), or CSR
+        Features. The values of a row are contiguous; no column twice in a row.
+    y : ndarray of float64, shape (n_samples,)
+        Targets, or 0 and 1.
+    sample_weight : ndarray of float64, shape (n_samples,), or None
+        Factors of the updates; None for 1.
+    start : Model
+        Where to begin; it is not changed.
+    t : float
+        Number of the first step.
+
+    Notes
+    -----
+    How the steps are cut into calls of the kernel depends on the shape of X alone, and
+    changes no bit.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        X: Matrix,
+        y: Doubles,
+        sample_weight: Doubles | None,
+        start: Model,
+        t: float,
+    ) -> None:
+        n_rows, n_features = X.shape
+        sparse = isinstance(X, CSR)
+        self.n_features = n_features
+        self.rates = Rates(task, t)
+        self._factor = task.alpha * task.l2
+        self._scale = 1.0
+        self._coef = padded(start.coef)
+        self._mean = None if start.mean_coef is None else padded(start.mean_coef)
+        intercept_rate = SPARSE_INTERCEPT if sparse else 1.0
+        self.steps = kernel.Stochastic(
+            task.kind,
+            task.param,
+            n_features,
+            self._coef,
+            self._mean,
+            np.zeros_like(self._coef) if task.l1 else None,
+            RULES.get(task.schedule, 0),
+            task.eta0,
+            task.alpha,
+            task.l1,
+            task.l2,
+            intercept_rate if task.fit_intercept else 0.0,
+            True,
+            float(task.average) if task.average else math.inf,
+        )
+        self.steps.intercept = start.intercept
+        self.steps.mean_intercept = start.mean_intercept
+        self.steps.t = t
+        self._step: Callable[..., None] = self.steps.step
+        self._data: tuple[Any, ...] = (X, y, sample_weight)
+        work = n_features
+        if sparse:
+            self._step = self.steps.step_csr
+            self._data = (X.data, X.indices, X.indptr, y, sample_weight)
+            work = SPARSE_VALUES * X.size // n_rows
+        self._piece = max(1, PIECE_VALUES // (work + ROW_VALUES))
+
+    def epoch(
+        self, order: NDArray[np.intp], watched: bool, stopped: Callable[[], bool]
+    ) -> None:
+        """Make a step on each of some rows.
+
+        Parameters
+        ----------
+        order : ndarray of intp
+            The rows, in the order of the steps.
+        watched : bool
+            Whether `coef` will be called.
+        stopped : callable
+            Whether what follows is not wanted any more.
+        """
+        self.steps.loss_sum = self.steps.objective_sum = 0.0
+        for start in range(0, len(order), self._piece):
+            if start and stopped():
+                return
+            rows = order[start : start + self._piece]
+            rates = self.rates.take(len(rows))
+            self._step(*self._data, rows, rates)
+            if watched and self._factor:
+                self._scale = shrunk(self._scale, 1.0 - self._factor * rates)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all numbers of the model are."""
+        if not math.isfinite(self.steps.intercept):
+            return False
+        square = self._coef.dot(self._coef)  # which may overflow before they do
+        return math.isfinite(square) or bool(np.isfinite(self._coef).all())
+
+    @property
+    def stored(self) -> Doubles:
+        """The coefficients without their factor."""
+        return self._coef[: self.n_features]
+
+    def coef(self) -> Doubles:
+        """Return a copy of the coefficients."""
+        return self.stored * self._scale
+
+    def end(self) -> Model:
+        """Return the model; no further step may be made."""
+        self.steps.settle()
+        mean = None if self._mean is None else self._mean[: self.n_features]
+        return Model(self.stored, self.steps.intercept, mean, self.steps.mean_intercept)
+
+
+def padded(coef: Floats) -> Doubles:
+    """Return a copy of coefficients with zeros up to a multiple of 8.
+
+    Parameters
+    ----------
+    coef : ndarray of float32 or float64, shape (n_features,)
+        Coefficients.
+
+    Returns
+    -------
+    ndarray of float64
+        The copy.
+    """
+    copy = np.zeros(-(-len(coef) // 8) * 8)
+    copy[: len(coef)] = coef
+    return copy
+
+
+def shrunk(scale: float, factors: Doubles) -> float:
+    """Return the kernel's scale after some steps.
+
+    Parameters
+    ----------
+    scale : float
+        What it was before.
+    factors : ndarray of float64
+        What every step multiplies it by; 0 in place of negative ones.
+
+    Returns
+    -------
+    float
+        The scale, which is 1 whenever it has been taken into the coefficients.
+    """
+    factors = np.maximum(factors, 0.0)
+    while len(factors):
+        path = scale * np.cumprod(factors)
+        small = path < SMALLEST_SCALE
+        if not small.any():
+            return float(path[-1])
+        factors, scale = factors[int(small.argmax()) + 1 :], 1.0
+    return scale
+
+
+def train_rows(
+    task: Task,
+    X: Matrix,
+    y: Doubles,
+    sample_weight: Doubles | None,
+    start: Model,
+    t: float,
+    seed: int,
+    held_out: HeldOut | None = None,
+    watch: Watch | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Trained:
+    """Train one output.
+
+    Parameters
+    ----------
+    task, X, y, sample_weight, start, t
+        As in `Descent`.
+    seed : int
+        What the order of the rows is drawn with.
+    held_out : HeldOut or None
+        Rows to stop by.
+    watch : callable or None
+        Is told of every epoch; True ends the training.
+    stopped : callable
+        Whether the result is not wanted any more.
+
+    Returns
+    -------
+    Trained
+        The model and how it was reached.
+
+    Raises
+    ------
+    ValueError
+        If the model is not finite after an epoch, or X has a column out of range.
+    """
+    descent = Descent(task, X, y, sample_weight, start, t)
+    steps = descent.steps
+    order = np.arange(X.shape[0])
+    if task.shuffle:
+        kernel.shuffled(order, seed)
+    sigma = order
+    trained_on = None if held_out is None else ~held_out.rows
+    n_rows = len(order) if trained_on is None else int(trained_on.sum())
+    objectives: list[float] = []
+    scores: list[float] = []
+    best, idle, reason = math.inf, 0, ""
+    for epoch in range(1, task.max_iter + 1):
+        if epoch > 1:
+            if stopped():
+                break
+            if task.shuffle:
+                order = order[sigma]
+        rows = order if trained_on is None else order[trained_on[order]]
+        descent.epoch(rows, watch is not None, stopped)
+        if not descent.finite:
+            raise ValueError(
+                f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling "
+                "input data with StandardScaler or MinMaxScaler might help."
+            )
+        objectives.append(steps.objective_sum / n_rows)
+        measure = objectives[-1]
+        if held_out is not None:
+            scores.append(held_out.score(descent.stored, steps.intercept))
+            measure = -scores[-1]
+        if task.tol is not None and measure > best - task.tol:
+            idle += 1
+        else:
+            idle = 0
+        best = min(best, measure)
+        if watch is not None and watch(
+            Epoch(
+                epoch,
+                int(steps.t - t),
+                steps.loss_sum / n_rows,
+                objectives[-1],
+                descent.coef(),
+                steps.intercept,
+                scores[-1] if scores else None,
+            )
+        ):
+            reason = "the callback ended the training"
+            break
+        if idle >= task.patience:
+            if not descent.rates.lower():
+                reason = _enough(task, bool(scores))
+                break
+            idle = 0
+    model = descent.end()
+    diverged = None
+    if steps.loss_sum >= CUT_LOSS:
+        last, none = steps.loss_sum / n_rows, _loss_of_nothing(task, X, y, rows)
+        diverged = (last, none) if last > none else None
+    return Trained(model, objectives, scores, reason or _all(task), diverged)
+
+
+def _enough(task: Task, scored: bool) -> str:
+    """Say why there was no use in going on."""
+    what = "validation score rose" if scored else "mean objective fell"
+    epochs = f"{task.patience} epochs in a row" if task.patience > 1 else "an epoch"
+    reason = f"the {what} by less than tol={task.tol:g} in {epochs}"
+    if task.schedule == "adaptive":
+        reason += ", and the learning rate is small"
+    return reason
+
+
+def _all(task: Task) -> str:
+    """Say that all epochs were made."""
+    return f"all max_iter={task.max_iter} epochs were made"
+
+
+def _loss_of_nothing(
+    task: Task, X: Matrix, y: Doubles, rows: NDArray[np.intp]
+) -> float:
+    """Return the mean loss of some rows where all coefficients are 0."""
+    still = task._replace(schedule="constant", l1=0.0, l2=0.0, average=0)
+    descent = Descent(still, X, y, np.zeros(len(y)), Model(np.zeros(X.shape[1])), 1.0)
+    descent.epoch(rows, False, lambda: False)
+    return float(descent.steps.loss_sum) / len(rows)

@@ -1,0 +1,282 @@
+"""GDRegressor and GDClassifier: scikit-learn's own checks, and its solvers' minima."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn import linear_model
+from sklearn.base import clone
+from sklearn.datasets import make_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import gdfast
+from gdfast.losses import Huber
+from gdfast.sklearn import GDClassifier, GDRegressor
+
+EXACT = {"gtol": 1e-9, "max_iter": 100_000}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(
+    [
+        GDRegressor(),
+        GDRegressor("huber"),
+        GDRegressor(batch_size=1, optimizer="gd"),
+        GDClassifier(),
+        GDClassifier("multinomial"),
+        GDClassifier("squared_hinge"),
+    ],
+    expected_failed_checks=lambda estimator: (
+        {
+            name: "rows that count twice are not the same order as rows that are there "
+            "twice"
+            for name in (
+                "check_sample_weight_equivalence_on_dense_data",
+                "check_sample_weight_equivalence_on_sparse_data",
+            )
+        }
+        if estimator.batch_size
+        else {}
+    ),
+)
+def test_it_is_an_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def quantities():
+    X, y = make_regression(200, 6, n_informative=4, noise=3, random_state=0)
+    return X + 0.3, y / 30
+
+
+@pytest.fixture(scope="module")
+def classes():
+    X, y = make_classification(
+        300, 6, n_informative=4, n_redundant=1, n_classes=3, random_state=0
+    )
+    return X, np.array(["low", "middle", "high"])[y]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("targets", [1, 3])
+def test_squares_with_l2_are_ridge(quantities, rng, targets, weighted):
+    X, y = quantities
+    if targets > 1:
+        y = y[:, None] + rng.standard_normal((200, targets))
+    weight = rng.uniform(0.5, 2, 200) if weighted else None
+    n = 200 if weight is None else weight.sum()
+    theirs = linear_model.Ridge(0.1 * n, tol=1e-12).fit(X, y, sample_weight=weight)
+    ours = GDRegressor(alpha=0.1, **EXACT).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-6)
+    assert ours.score(X, y) == pytest.approx(theirs.score(X, y))
+
+
+def test_l1_is_lasso(quantities):
+    theirs = linear_model.Lasso(0.3, tol=1e-12).fit(*quantities)
+    ours = GDRegressor(penalty="l1", alpha=0.3, **EXACT).fit(*quantities)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6)
+    assert (ours.coef_ == 0).any()
+
+
+def test_counts_are_predicted_by_their_expectation(quantities, rng):
+    X, _ = quantities
+    y = rng.poisson(np.exp(X @ np.full(6, 0.2)))
+    theirs = linear_model.PoissonRegressor(alpha=0.1, tol=1e-10).fit(X, y)
+    ours = GDRegressor("poisson", alpha=0.1, gtol=1e-8, max_iter=10_000).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-4)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "multinomial"])
+def test_two_classes_are_logistic_regression(classes, loss):
+    X, y = classes
+    X, y = X[y != "low"], y[y != "low"]
+    alpha = 0.01
+    theirs = linear_model.LogisticRegression(C=1 / (alpha * len(X)), tol=1e-10)
+    theirs.fit(X, y)
+    ours = GDClassifier(loss, alpha=alpha, **EXACT).fit(X, y)
+    assert ours.coef_.shape == (1, 6)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-5)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-4)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), 1e-4)
+    assert (ours.predict(X) == theirs.predict(X)).all()
+
+
+def test_classes_together_are_logistic_regression(classes):
+    X, y = classes
+    alpha = 0.01
+    theirs = linear_model.LogisticRegression(C=1 / (alpha * len(X)), tol=1e-10)
+    theirs.fit(X, y)
+    ours = GDClassifier("multinomial", alpha=alpha, **EXACT).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), 1e-4)
+    log = ours.predict_log_proba(X)
+    np.testing.assert_allclose(log, theirs.predict_log_proba(X), 1e-4, 1e-4)
+    assert (ours.predict(X) == theirs.predict(X)).all()
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "modified_huber"])
+def test_several_classes_are_each_told_from_the_rest(classes, loss):
+    X, y = classes
+    ours = GDClassifier(loss, **EXACT).fit(X, y)
+    for k, label in enumerate(ours.classes_):
+        alone = GDClassifier(loss, **EXACT).fit(X, y == label)
+        np.testing.assert_allclose(ours.coef_[k], alone.coef_[0], rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(ours.intercept_[k], alone.intercept_[0], rtol=1e-5)
+    assert ours.decision_function(X).shape == (300, 3)
+    if loss != "squared_hinge":
+        theirs = linear_model.SGDClassifier(loss, max_iter=1, tol=None).fit(X, y)
+        theirs.coef_, theirs.intercept_ = ours.coef_, ours.intercept_
+        np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X))
+
+
+def test_rows_that_no_class_wants_have_equal_probabilities(classes):
+    model = GDClassifier("modified_huber").fit(*classes)
+    model.fit_.coef[:], model.fit_.intercept[:] = 0.0, -2.0
+    np.testing.assert_array_equal(
+        model.predict_proba(classes[0][:2]), np.full((2, 3), 1 / 3)
+    )
+
+
+def test_only_some_losses_have_probabilities():
+    assert hasattr(GDClassifier(), "predict_proba")
+    assert not hasattr(GDClassifier("hinge"), "predict_proba")
+
+
+@pytest.mark.parametrize("weights", ["balanced", {"low": 2.0, "high": 0.5}])
+def test_class_weights_are_those_of_scikit_learn(classes, weights):
+    X, y = classes[0][40:], classes[1][40:]
+    options = {"class_weight": weights, "C": 1 / (0.01 * len(X)), "tol": 1e-10}
+    theirs = linear_model.LogisticRegression(**options).fit(X, y)
+    n_weighted = (
+        sum({"middle": 1.0, **weights}[label] for label in y)
+        if isinstance(weights, dict)
+        else len(X)
+    )
+    alpha = 0.01 * len(X) / n_weighted  # of a mean, not of a sum
+    ours = GDClassifier("multinomial", alpha=alpha, class_weight=weights, **EXACT)
+    np.testing.assert_allclose(ours.fit(X, y).coef_, theirs.coef_, rtol=1e-4, atol=1e-6)
+
+
+def test_a_loss_may_be_an_instance(quantities):
+    named = GDRegressor("huber").fit(*quantities)
+    same = GDRegressor(Huber(0.1)).fit(*quantities)
+    other = GDRegressor(Huber(1.0)).fit(*quantities)
+    assert named.coef_.tobytes() == same.coef_.tobytes() != other.coef_.tobytes()
+    assert clone(other).loss == Huber(1.0)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (GDRegressor("hinge"), "loss must be one of a quantity, got 'hinge'"),
+        (GDRegressor("x"), "loss must be one of"),
+        (GDClassifier("huber"), "loss must be one of labels, .*, got 'huber'"),
+        (GDRegressor(alpha=-1), "alpha must be"),
+        (GDRegressor(max_iter=0), "max_iter must be"),
+        (GDRegressor(gtol=-1), "gtol must be"),
+        (GDRegressor(optimizer="x"), "optimizer must be"),
+    ],
+)
+def test_wrong_parameters_are_named_when_it_is_fitted(estimator, message, quantities):
+    X, y = quantities
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(X, y > 0 if isinstance(estimator, GDClassifier) else y)
+
+
+def test_warnings_are_scikit_learns(quantities):
+    with pytest.warns(ConvergenceWarning, match="Stopped at max_iter after 2 iter"):
+        GDRegressor(max_iter=2).fit(*quantities)
+
+
+def test_a_warm_start_goes_on(classes, quantities):
+    for model, data in ((GDRegressor(), quantities), (GDClassifier(), classes)):
+        model.set_params(optimizer="gd", gtol=None, max_iter=5, warm_start=True)
+        model.fit(*data).fit(*data)
+        whole = clone(model).set_params(max_iter=10).fit(*data)
+        np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-9)
+        assert model.n_iter_ == 5
+        assert model.loss_curve_[0] == pytest.approx(whole.loss_curve_[5])
+    X, y = classes
+    two = GDClassifier(warm_start=True).fit(X, y == "low")
+    assert two.fit(X, y == "low").n_iter_ <= 1
+
+
+def test_a_refit_that_fails_leaves_the_model(classes, quantities):
+    for model, (X, y) in ((GDRegressor(), quantities), (GDClassifier(), classes)):
+        model.fit(X, y)
+        before = dict(vars(model))
+        bad = X[:, :3].copy()
+        for wrong, options in (
+            ((np.where(bad > 1, np.nan, bad), y), {}),
+            ((bad, y[:-1]), {}),
+            ((bad, y), {"callback": lambda row: 1 / 0}),
+            ((1e4 * bad, y), {"learning_rate": 10.0}),
+        ):
+            callback = options.pop("callback", None)
+            kept = model.get_params()
+            model.set_params(**options)
+            with pytest.raises((ValueError, ZeroDivisionError, gdfast.DivergenceError)):
+                model.fit(*wrong, callback=callback)
+            model.set_params(**{name: kept[name] for name in options})
+            assert {name: id(value) for name, value in vars(model).items()} == {
+                name: id(value) for name, value in before.items()
+            }
+
+
+def test_batches_and_early_stopping(quantities):
+    X, y = quantities
+    options = {"batch_size": 10, "optimizer": "adam", "max_iter": 30, "random_state": 0}
+    model = GDRegressor(early_stopping=True, learning_rate=0.05, **options).fit(X, y)
+    assert model.fit_.method == "batches"
+    assert len(model.validation_curve_) == len(model.loss_curve_) == model.n_iter_ + 1
+    again = GDRegressor(early_stopping=True, learning_rate=0.05, **options).fit(X, y)
+    assert model.coef_.tobytes() == again.coef_.tobytes()
+    model.set_params(early_stopping=False).fit(X, y)
+    assert not hasattr(model, "validation_curve_")
+
+
+def test_it_works_where_estimators_do(classes, tmp_path):
+    X, y = classes
+    pipeline = make_pipeline(StandardScaler(), GDClassifier())
+    search = GridSearchCV(pipeline, {"gdclassifier__alpha": [1e-4, 1.0]}, n_jobs=2)
+    search.fit(X, y)
+    assert search.best_score_ > 0.5
+    assert cross_val_score(GDRegressor(), X, X[:, 0], n_jobs=2).mean() > 0.99
+    model = pickle.loads(pickle.dumps(search.best_estimator_))
+    assert (model.predict(X) == search.predict(X)).all()
+
+
+def test_columns_keep_their_names(quantities):
+    pandas = pytest.importorskip("pandas")
+    X, y = quantities
+    frame = pandas.DataFrame(X, columns=list("abcdef"))
+    model = GDRegressor().fit(frame, y)
+    assert model.feature_names_in_.tolist() == list("abcdef")
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(frame[list("fedcba")])
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_sparse_rows_are_the_same(quantities, index):
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y = quantities
+    X = np.where(np.abs(X) > 0.5, X, 0)
+    matrix = sparse.csr_matrix(X)
+    matrix.indices = matrix.indices.astype(index)
+    matrix.indptr = matrix.indptr.astype(index)
+    model, dense = GDRegressor(**EXACT).fit(matrix, y), GDRegressor(**EXACT).fit(X, y)
+    np.testing.assert_allclose(model.coef_, dense.coef_, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(matrix), dense.predict(X), rtol=1e-6)
+
+
+def test_a_callback_sees_every_iteration(quantities):
+    seen = []
+    model = GDRegressor().fit(*quantities, callback=seen.append)
+    assert [row.loss for row in seen] == model.loss_curve_.tolist()
