@@ -263,7 +263,7 @@ def add_gradient(
         or `y` gives NaN sums, which the caller tests once per pass.
     MemoryError
         If there is no scratch memory: some 25 KiB or ten rows of doubles, whichever is
-        more; for several outputs 150 KiB or 20 rows, and twice the size of `params`.
+        more; for several outputs 40 rows, 4 KiB an output and twice `params` more.
 
     Notes
     -----
