@@ -759,8 +759,8 @@ def test_an_epoch_is_made_in_calls_of_a_million_values(stored, rng, monkeypatch)
 
     class Kernel:
         def __getattr__(self, _):
-            def counted(*arguments):
-                rows.append(call(*arguments))  # steps, each on one row
+            def counted(*arguments, **options):
+                rows.append(call(*arguments, **options))  # steps, each on one row
                 return rows[-1]
 
             return counted
