@@ -156,6 +156,7 @@ class Stochastic:
         intercept_rate: float,
         sums_objective: bool,
         average_from: float,
+        in_order: bool = False,
     ) -> None: ...
     def settle(self) -> None: ...
     def step(

@@ -1125,6 +1125,10 @@ cdef class Stochastic:
         Whether `loss_sum` and `objective_sum` are kept.
     average_from : float
         Number of the first step that counts for the mean; inf for none.
+    in_order : bool
+        Whether predictions of float64 rows are summed one product after the other and
+        every formula is rounded as scikit-learn does: the same bits, for runs in which
+        rounding grows.
 
     Attributes
     ----------
@@ -1157,7 +1161,7 @@ cdef class Stochastic:
         self, int kind, double param, Py_ssize_t n_features, double[::1] coef,
         double[::1] mean, double[::1] paid, int rule, double aggressiveness,
         double alpha, double l1, double l2, double intercept_rate, bint sums_objective,
-        double average_from,
+        double average_from, bint in_order=False,
     ):
         cdef Py_ssize_t padded = whole_lanes(n_features)
         if n_features < 1 or coef.shape[0] != padded:
@@ -1175,6 +1179,7 @@ cdef class Stochastic:
         self.sgd.param = param
         self.sgd.rule = rule
         self.sgd.is_hinge = kind == HINGE
+        self.sgd.in_order = in_order
         self.sgd.aggressiveness = aggressiveness
         self.sgd.alpha = alpha
         self.sgd.l1 = l1

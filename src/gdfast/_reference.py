@@ -788,6 +788,7 @@ class Stochastic:
         intercept_rate: float,
         sums_objective: bool,
         average_from: float,
+        in_order: bool = False,
     ) -> None:
         padded = -(-n_features // 8) * 8
         if n_features < 1 or len(coef) != padded:

@@ -1,7 +1,7 @@
 # scikit-learn's stochastic gradient descent: a step on every example by itself. The
 # coefficients are `scale` times w, so that shrinking all of them takes one product.
 
-from libc.math cimport copysign, fabs
+from libc.math cimport copysign, exp, fabs
 
 from gdfast._blocks cimport LINE, load_any, x_value
 from gdfast._losses cimport (
@@ -31,6 +31,7 @@ cdef struct Sgd:
     double param
     int rule              # how an update follows
     bint is_hinge
+    bint in_order         # whether to round as scikit-learn does, see `Stochastic`
     double aggressiveness  # of passive-aggressive updates
     double alpha
     double l1             # shares of the penalty
@@ -136,6 +137,8 @@ cdef inline double begin_step(
     # `product` is w . x, `square` the sum of x^2.
     cdef double z = sgd.scale * product + sgd.intercept, slope, loss, step
     loss = loss_of_one(sgd.kind, z, y, sgd.param, &slope)
+    if sgd.in_order and sgd.kind == LOG_LOSS:
+        slope = logistic_slope(z, y)
     if sgd.sums_objective:
         sgd.loss += loss
         sgd.objective += loss
@@ -153,8 +156,13 @@ cdef inline double begin_step(
     return step
 
 
-cdef inline double end_step(Sgd* sgd, double rate) noexcept nogil:
-    # The averages of a step, after w has moved; returns what may be truncated of it.
+cdef inline double in_w(const Sgd* sgd, double step) noexcept nogil:
+    # A step in units of w.
+    return step / sgd.scale if sgd.in_order else step * (1.0 / sgd.scale)
+
+
+cdef inline void end_step(Sgd* sgd, double rate) noexcept nogil:
+    # The averages of a step, after w has moved, and what may be truncated of it.
     cdef double share
     if sgd.t >= sgd.average_from:
         share = 1.0 / (sgd.t - sgd.average_from + 1.0)
@@ -164,17 +172,26 @@ cdef inline double end_step(Sgd* sgd, double rate) noexcept nogil:
         sgd.mean_intercept += share * (sgd.intercept - sgd.mean_intercept)
     sgd.t += 1.0
     sgd.owed += sgd.l1 * rate * sgd.alpha
-    return sgd.owed
+
+
+cdef inline double logistic_slope(double z, double y) noexcept nogil:
+    # That of `log_loss`, as scikit-learn rounds it.
+    cdef double e
+    if z > -37.0:
+        e = exp(-z)
+        return ((1.0 - y) - y * e) / (1.0 + e)
+    return exp(z) - y
 
 
 cdef inline double truncated(
-    double w, double scale, double inverse, double owed, double* paid
+    const Sgd* sgd, double w, double inverse, double* paid
 ) noexcept nogil:
     # A coefficient brought nearer to zero by what is owed and not paid yet, without a
     # branch that nobody foresees; `inverse` is 1 / scale.
-    cdef double sign = copysign(1.0, w)
-    cdef double value = sign * max(0.0, fabs(w) - (owed + sign * paid[0]) * inverse)
-    paid[0] += scale * (value - w)
+    cdef double sign = copysign(1.0, w), size = sgd.owed + sign * paid[0], value
+    size = size / sgd.scale if sgd.in_order else size * inverse
+    value = sign * max(0.0, fabs(w) - size)
+    paid[0] += sgd.scale * (value - w)
     return value
 
 
@@ -213,6 +230,20 @@ cdef inline double dot(
     for k in range(PARTS):
         part[k] += part[PARTS + k]
     return fold(part)
+
+
+cdef inline double dot_in_order(
+    const x_value* x, const double* w, Py_ssize_t n, const char* ahead
+) noexcept nogil:
+    # The same, one product after the other.
+    cdef Py_ssize_t j
+    cdef double total = 0.0
+    for j in range(n):
+        if j % LANES == 0:
+            prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value) // 2)
+        total += w[j] * <double> x[j]
+    prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)
+    return total
 
 
 cdef inline double square_of(const x_value* x, Py_ssize_t n) noexcept nogil:
@@ -277,23 +308,27 @@ cdef inline void step_on_row(
     cdef Py_ssize_t n = sgd.n_features, j
     cdef bint moves
     cdef double square = 0.0 if sgd.rule == BY_RATE else square_of(x, n)
-    cdef double step = begin_step(
-        sgd, dot(x, sgd.w, n, ahead), square, y, weight, rate, &moves
-    ), owed, moved, inverse
+    cdef double product, step, factor, inverse
+    if sgd.in_order:
+        product = dot_in_order(x, sgd.w, n, ahead)
+    else:
+        product = dot(x, sgd.w, n, ahead)
+    step = begin_step(sgd, product, square, y, weight, rate, &moves)
     if not moves:
         return
     if step != 0.0:
-        moved = add_row(x, step * (1.0 / sgd.scale), sgd.w, n, ahead)
-        sgd.square = sgd.scale * sgd.scale * moved
+        factor = in_w(sgd, step)
+        square = add_row(x, factor, sgd.w, n, ahead)
+        sgd.square = sgd.scale * sgd.scale * square
         if sgd.l1 != 0.0:
             sgd.size = sgd.scale * size_of(sgd.w, n)
         if sgd.t >= sgd.average_from:
-            add_row(x, -sgd.mean_share * step * (1.0 / sgd.scale), sgd.mean, n, ahead)
-    owed = end_step(sgd, rate)
+            add_row(x, -sgd.mean_share * factor, sgd.mean, n, ahead)
+    end_step(sgd, rate)
     if sgd.l1 != 0.0:
         inverse = 1.0 / sgd.scale
         for j in range(n):
-            sgd.w[j] = truncated(sgd.w[j], sgd.scale, inverse, owed, &sgd.paid[j])
+            sgd.w[j] = truncated(sgd, sgd.w[j], inverse, &sgd.paid[j])
 
 
 cdef inline void come_near(const x_value* x, Py_ssize_t n) noexcept nogil:
@@ -357,6 +392,17 @@ cdef inline double sparse_dot(
     return (a + b) + (c + d)
 
 
+cdef inline double sparse_dot_in_order(
+    const x_value* x, const index_value* index, Py_ssize_t n, const double* w
+) noexcept nogil:
+    # The same, one product after the other.
+    cdef Py_ssize_t k
+    cdef double total = 0.0
+    for k in range(n):
+        total += w[index[k]] * <double> x[k]
+    return total
+
+
 cdef inline void sparse_add(
     const x_value* x, const index_value* index, Py_ssize_t n, double factor, double* w
 ) noexcept nogil:
@@ -367,8 +413,7 @@ cdef inline void sparse_add(
 
 
 cdef inline void sparse_truncate(
-    Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n, double factor,
-    double owed,
+    Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n, double factor
 ) noexcept nogil:
     # w += factor x, and what is owed off that; keeps the sums of sizes and squares.
     cdef Py_ssize_t k, j
@@ -376,9 +421,8 @@ cdef inline void sparse_truncate(
     for k in range(n):
         j = index[k]
         before = sgd.w[j]
-        after = truncated(
-            before + factor * <double> x[k], sgd.scale, inverse, owed, &sgd.paid[j]
-        )
+        after = before + factor * <double> x[k]
+        after = truncated(sgd, after, inverse, &sgd.paid[j])
         sgd.w[j] = after
         sizes += fabs(after) - fabs(before)
         squares += (after - before) * (after + before)
@@ -391,17 +435,19 @@ cdef inline void step_on_sparse_row(
     double y, double weight, double rate,
 ) noexcept nogil:
     cdef bint moves
-    cdef double square, owed
+    cdef double square, step, factor
     cdef double product = sparse_dot(x, index, n, sgd.w, &square)
-    cdef double step = begin_step(sgd, product, square, y, weight, rate, &moves)
-    cdef double factor = step * (1.0 / sgd.scale)
+    if sgd.in_order:
+        product = sparse_dot_in_order(x, index, n, sgd.w)
+    step = begin_step(sgd, product, square, y, weight, rate, &moves)
     if not moves:
         return
+    factor = in_w(sgd, step)
     if sgd.t >= sgd.average_from:
         sparse_add(x, index, n, -sgd.mean_share * factor, sgd.mean)
-    owed = end_step(sgd, rate)
+    end_step(sgd, rate)
     if sgd.l1 != 0.0:
-        sparse_truncate(sgd, x, index, n, factor, owed)
+        sparse_truncate(sgd, x, index, n, factor)
     elif step != 0.0:
         sparse_add(x, index, n, factor, sgd.w)
         sgd.square += step * (2.0 * sgd.scale * product + step * square)

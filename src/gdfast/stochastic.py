@@ -58,6 +58,9 @@ class Task(NamedTuple):
         How many they are.
     average : int
         First step that counts for the average; 0 for no average.
+    grows_rounding : bool
+        Whether rounding may grow from step to step, so that the same epochs as
+        scikit-learn's take the same bits.
     """
 
     kind: int
@@ -74,6 +77,7 @@ class Task(NamedTuple):
     tol: float | None
     patience: int
     average: int
+    grows_rounding: bool = False
 
 
 @dataclass(frozen=True)
@@ -349,6 +353,7 @@ class Descent:
             intercept_rate if task.fit_intercept else 0.0,
             True,
             float(task.average) if task.average else math.inf,
+            task.grows_rounding,
         )
         self.steps.intercept = start.intercept
         self.steps.mean_intercept = start.mean_intercept

@@ -197,6 +197,9 @@ class Stochastic(BaseEstimator):
             tol=None if self.tol is None else float(self.tol),
             patience=int(self.n_iter_no_change),
             average=int(self.average),
+            # The first steps are far too long, and losses that are not made of lines
+            # answer a difference in the last digit with a larger one.
+            grows_rounding=self.learning_rate == "optimal" and LOSSES[self.loss].smooth,
         )
 
     def _twin(self) -> Self:
