@@ -48,6 +48,8 @@ CONTESTANTS = {
 
 def cases(limit):
     """Return the sizes and types of up to so many bytes, and the first."""
+    if "multinomial" not in LOSSES:
+        return []  # an older version
     return [
         (*size, dtype)
         for size in SIZES

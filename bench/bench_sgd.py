@@ -19,27 +19,34 @@ CONTESTANTS = {"gdfast": gdfast.sklearn, "scikit-learn": linear_model}
 EPOCHS = 3
 DENSE = ((10**4, 8), (10**6, 8), (250_000, 32), (60_000, 128), (15_000, 512))
 DENSE += ((2_000, 4096),)
-SPARSE = (10**5, 2**18, 60)  # rows, columns, values of a row
+SPARSE = ((10**3, 2**10, 10), (10**5, 2**18, 60))  # rows, columns, values of a row
 N_CLASSES = 20
 params = {"max_iter": EPOCHS, "tol": None, "random_state": 0}
 contestants = pytest.mark.parametrize("contestant", CONTESTANTS)
 
 
-@pytest.fixture
-def within(request):
-    """Return a function that skips what is larger than --max-bytes."""
-
-    def within(n_bytes, smallest=False):
-        if n_bytes > request.config.getoption("max_bytes") and not smallest:
-            pytest.skip("larger than --max-bytes")
-
-    return within
+def pytest_generate_tests(metafunc):
+    limit = metafunc.config.getoption("max_bytes")
+    if "dense" in metafunc.fixturenames:
+        sizes = [
+            (n, d, dtype)
+            for n, d in DENSE
+            for dtype in (np.float64, np.float32)
+            if n * d * np.dtype(dtype).itemsize <= limit or (n, d) == DENSE[0]
+        ]
+        names = [f"{n}x{d}-{dtype.__name__}" for n, d, dtype in sizes]
+        metafunc.parametrize("dense", sizes, ids=names)
+    if "sparse" in metafunc.fixturenames:
+        sizes = [size for size in SPARSE if 12 * size[0] * size[2] <= limit]
+        sizes = sizes or SPARSE[:1]
+        names = [f"{n}x{d}" for n, d, _ in sizes]
+        metafunc.parametrize("sparse", sizes, indirect=True, ids=names)
 
 
 @pytest.fixture(scope="module")
-def sparse():
+def sparse(request):
     """Return sparse rows like those of texts: few columns are common."""
-    n, d, per_row = SPARSE
+    n, d, per_row = request.param
     rng = np.random.default_rng(0)
     columns = (d * rng.random((n, per_row)) ** 3).astype(np.int32)
     data = rng.random((n, per_row))
@@ -51,10 +58,8 @@ def sparse():
 
 
 @contestants
-@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
-@pytest.mark.parametrize(("n", "d"), DENSE)
-def test_dense(contestant, n, d, dtype, within, measure):
-    within(n * d * np.dtype(dtype).itemsize, smallest=(n, d) == DENSE[0])
+def test_dense(contestant, dense, measure):
+    n, d, dtype = dense
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, d), dtype)
     y = X @ np.ones(d, dtype) / np.sqrt(d) + rng.standard_normal(n, dtype)
@@ -71,8 +76,7 @@ def test_dense(contestant, n, d, dtype, within, measure):
 
 @contestants
 @pytest.mark.parametrize("penalty", ["l2", "l1"])
-def test_sparse(contestant, penalty, sparse, within, measure):
-    within(sparse.nbytes)
+def test_sparse(contestant, penalty, sparse, measure):
     y = np.random.default_rng(1).integers(0, 2, sparse.shape[0])
 
     def fit():
@@ -84,8 +88,7 @@ def test_sparse(contestant, penalty, sparse, within, measure):
 
 @contestants
 @pytest.mark.parametrize("threads", [1, 2])
-def test_classes(contestant, threads, sparse, within, measure):
-    within(sparse.nbytes)
+def test_classes(contestant, threads, sparse, measure):
     y = np.random.default_rng(1).integers(0, N_CLASSES, sparse.shape[0])
 
     def fit():

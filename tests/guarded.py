@@ -136,7 +136,7 @@ def call_outputs(kernel, data, n_params, at_end):
 
 
 def call_sparse(kernel, n, d, dtype, types, at_end):
-    """Call the function that reads sparse rows, for full ones and for empty ones."""
+    """Call the functions that read sparse rows, for full ones and for empty ones."""
 
     def put(name, values):
         return arena(name).place(values, at_end)
@@ -151,6 +151,14 @@ def call_sparse(kernel, n, d, dtype, types, at_end):
             params = put("params", np.full(n_params, 0.5))
             gradient = put("gradient", np.full(n_params, 0.5))
             kernel.add_gradient_csr(2, 0.0, *rows, d, params, gradient)
+            order = arena("order").place(np.arange(n)[::-1] // 2, at_end)
+            scales = put("second", np.full((2, d), 0.5))
+            for columns, taken in ((None, order), (scales, order), (None, None)):
+                kernel.descend_batches_csr(
+                    1, 0.0, *rows, columns, d, taken, 5, params,
+                    put("state", np.ones(-(-n // 5))), put("first", np.zeros(2)), None,
+                    0,
+                )  # fmt: skip
             n_outputs = 2 + (n + d) % 13
             params, gradient = (
                 put(name, np.full(n_params * n_outputs, 0.5))

@@ -23,7 +23,7 @@ cdef enum:
     MOMENT_VALUES = 512     # of X in a block that moments are made of,
     MIN_MOMENT_ROWS = 16    # with so many rows that its sums are rarely put away
     OUTPUT_VALUES = 4096    # of X in a block for several outputs,
-    MIN_OUTPUT_ROWS = 16    # with so many rows for the same reason
+    MIN_OUTPUT_ROWS = 32    # with so many rows for the same reason
     SHORT_ROW = 128         # bytes: four rows up to this lie close to each other,
     LONG_ROW = 2048         # and those of so many features share coef
     LINE = 64               # bytes that come from memory together

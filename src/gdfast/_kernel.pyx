@@ -6,8 +6,9 @@ Design, with the reason for each point:
     then gradient += slope X while the block is still in the first-level cache. X is
     read from memory once, and in order, as that is what the processor can foresee; a
     block is small because memory idles while the gradient is added up. Asking for the
-    next block ahead (prefetch instructions) made every case slower but second moments,
-    during which memory would idle.
+    next block ahead (prefetch instructions) made every case slower but those that the
+    processor cannot foresee, as rows out of order, and those during which memory would
+    idle: second moments and sparse rows.
 (b) The choice of loss is made once per block and never per example; there is no
     function pointer and no Python call inside a loop.
 (c) All arithmetic is in double, whatever X holds: float32 values are widened as they
@@ -262,7 +263,7 @@ def add_gradient(
         or `y` gives NaN sums, which the caller tests once per pass.
     MemoryError
         If there is no scratch memory: some 25 KiB or ten rows of doubles, whichever is
-        more; for several outputs 150 KiB or 20 rows, and twice the size of `params`.
+        more; for several outputs 40 rows, 4 KiB an output and twice `params` more.
 
     Notes
     -----

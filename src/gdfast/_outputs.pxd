@@ -8,7 +8,9 @@
 
 from libc.string cimport memset
 
-from gdfast._blocks cimport Data, Work, fold_lanes, whole_lanes, x_size
+from gdfast._blocks cimport (
+    Data, Work, fold_lanes, foresee, load_block, whole_lanes, x_size,
+)
 from gdfast._losses cimport MULTINOMIAL, exp_finite, log1p_positive
 from gdfast._simd cimport (
     LANES, PARTS, WIDTH, divide, load, prefetch, splat, store, vec, where_less,
@@ -263,3 +265,21 @@ cdef inline void end_outputs(
     if fit_intercept:
         for k in range(n):
             gradient[data.n_features * n + k] += fold_lanes(work.slope_sum + k * LANES)
+
+
+cdef inline double add_output_pass(
+    int kind, double param, const Data* data, Work* work,
+    const double* params, double* gradient, bint fit_intercept,
+) noexcept nogil:
+    # One pass over the data: adds to gradient, returns the sum of the losses.
+    cdef Py_ssize_t start = 0
+    begin_outputs(data, work, params, fit_intercept)
+    while start < data.n_rows:
+        if work.n_rows != data.n_rows:  # else all of them are here since the last pass
+            load_block(data, start, work)
+        add_outputs(kind, param, data, start, work)
+        if data.order != NULL:  # the other half of what is to be asked for
+            foresee(data, work, work.n_rows - work.n_rows // 2)
+        start += work.n_rows
+    end_outputs(data, work, gradient, fit_intercept)
+    return fold_lanes(work.loss_sum)

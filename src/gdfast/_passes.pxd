@@ -6,7 +6,7 @@ from gdfast._blocks cimport (
     Data, Work, by_fours, fold_lanes, foresee, load_any, load_block, whole_lanes,
     x_value,
 )
-from gdfast._outputs cimport add_outputs, begin_outputs, end_outputs
+from gdfast._outputs cimport add_output_pass
 from gdfast._simd cimport (
     LANES, PARTS, WIDTH, fold, fold4, lead, load, splat, store, vec,
 )
@@ -166,9 +166,6 @@ cdef inline double begin_pass(
 ) noexcept nogil:
     # Zero the sums and take over the parameters; returns the intercept.
     cdef Py_ssize_t d = data.n_features, j
-    if data.n_outputs > 1:
-        begin_outputs(data, work, params, fit_intercept)
-        return 0.0
     memset(work.coef, 0, 2 * (work.padded + LANES) * sizeof(double))
     for j in range(d):
         work.coef[j] = params[j]
@@ -180,9 +177,6 @@ cdef inline void end_gradient(
 ) noexcept nogil:
     # gradient += the sums of a pass.
     cdef Py_ssize_t d = data.n_features, j
-    if data.n_outputs > 1:
-        end_outputs(data, work, gradient, fit_intercept)
-        return
     if d == 1:
         gradient[0] += fold_lanes(work.gradient)
     else:
@@ -198,15 +192,16 @@ cdef inline double add_pass(
 ) noexcept nogil:
     # One pass over the data: adds to gradient, returns the sum of the losses.
     cdef Py_ssize_t start = 0
-    cdef double b = begin_pass(data, work, params, fit_intercept)
+    cdef double b
+    if data.n_outputs > 1:
+        return add_output_pass(
+            kind, param, data, work, params, gradient, fit_intercept
+        )
+    b = begin_pass(data, work, params, fit_intercept)
     while start < data.n_rows:
         if work.n_rows != data.n_rows:  # else all of them are here since the last pass
             load_block(data, start, work)
-        if data.n_outputs > 1:
-            add_outputs(kind, param, data, start, work)
-            if data.order != NULL:  # the other half of what is to be asked for
-                foresee(data, work, work.n_rows - work.n_rows // 2)
-        elif work.single:
+        if work.single:
             add_block(kind, param, <const float*> work.x, data, work, b)
         else:
             add_block(kind, param, <const double*> work.x, data, work, b)
