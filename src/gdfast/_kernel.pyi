@@ -138,8 +138,7 @@ class Stochastic:
     intercept: float
     mean_intercept: float
     t: float
-    loss_sum: float
-    objective_sum: float
+    in_order: bool
     def __init__(
         self,
         kind: int,
@@ -156,7 +155,6 @@ class Stochastic:
         intercept_rate: float,
         sums_objective: bool,
         average_from: float,
-        in_order: bool = False,
     ) -> None: ...
     def settle(self) -> None: ...
     def step(
@@ -166,6 +164,7 @@ class Stochastic:
         sample_weight: NDArray[np.float64] | None,
         order: NDArray[np.intp],
         rates: NDArray[np.float64],
+        trace: NDArray[np.float64],
     ) -> None: ...
     def step_csr(
         self,
@@ -176,4 +175,5 @@ class Stochastic:
         sample_weight: NDArray[np.float64] | None,
         order: NDArray[np.intp],
         rates: NDArray[np.float64],
+        trace: NDArray[np.float64],
     ) -> None: ...

@@ -24,6 +24,7 @@ cdef enum:
     AHEAD_BYTES = 16384  # of rows that are asked for before their turn,
     MAX_AHEAD = 64       # rows
     NEAR_ROW = 1024      # bytes
+    HALVED_ROW = 4096    # bytes, from which on a row is asked for in two halves
 
 cdef struct Sgd:
     # One output: its settings, its state, and sums over the steps made.
@@ -202,22 +203,29 @@ cdef inline vec load_first(const x_value* x, Py_ssize_t n) noexcept nogil:
     return first_lanes(load_any(x), <double> n)
 
 
+cdef inline Py_ssize_t ahead_stride(const x_value* x, Py_ssize_t n) noexcept nogil:
+    # Bytes of the row to come for each value that is read of this one.
+    cdef Py_ssize_t size = sizeof(x_value)
+    return size if n * size <= HALVED_ROW else size // 2
+
+
 cdef inline double dot(
     const x_value* x, const double* w, Py_ssize_t n, const char* ahead
 ) noexcept nogil:
-    # x . w in twice as many lanes as a fold takes. What lies ahead is a row to come, of
-    # which half the lines are asked for, and the other half when w has moved.
-    cdef Py_ssize_t j = 0
+    # x . w in twice as many lanes as a fold takes. What lies ahead is a row to come,
+    # which is asked for; of a long one half, and the other half when w has moved.
+    cdef Py_ssize_t j = 0, stride = ahead_stride(x, n)
     cdef int k
     cdef vec[2 * PARTS] part
     for k in range(2 * PARTS):
         part[k] = splat(0.0)
     while j + 2 * LANES <= n:
-        prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value) // 2)
+        prefetch_far(ahead + j * stride)
         for k in range(2 * PARTS):
             part[k] += load_any(x + j) * load(w + j)
             j += WIDTH
-    prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value) // 2)
+        prefetch_far(ahead + (j - LANES) * stride)
+    prefetch_far(ahead + j * stride)
     prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)  # on a further line
     while j + LANES <= n:
         for k in range(PARTS):
@@ -236,11 +244,11 @@ cdef inline double dot_in_order(
     const x_value* x, const double* w, Py_ssize_t n, const char* ahead
 ) noexcept nogil:
     # The same, one product after the other.
-    cdef Py_ssize_t j
+    cdef Py_ssize_t j, stride = ahead_stride(x, n)
     cdef double total = 0.0
     for j in range(n):
         if j % LANES == 0:
-            prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value) // 2)
+            prefetch_far(ahead + j * stride)
         total += w[j] * <double> x[j]
     prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)
     return total
@@ -259,14 +267,15 @@ cdef inline double add_row(
     const x_value* x, double factor, double* w, Py_ssize_t n, const char* ahead
 ) noexcept nogil:
     # w += factor x; returns the sum of w^2 after that.
-    cdef Py_ssize_t j = 0, half = n * <Py_ssize_t> sizeof(x_value) // 2
+    cdef Py_ssize_t j = 0, stride = ahead_stride(x, n), half = n * stride
     cdef int k
     cdef vec scalar = splat(factor), value
     cdef vec[PARTS] square
     for k in range(PARTS):
         square[k] = splat(0.0)
     while j + LANES <= n:
-        prefetch_far(ahead + half + j * <Py_ssize_t> sizeof(x_value) // 2)
+        if stride < <Py_ssize_t> sizeof(x_value):
+            prefetch_far(ahead + half + j * stride)
         for k in range(PARTS):
             value = load(w + j) + scalar * load_any(x + j)
             square[k] += value * value
@@ -293,6 +302,13 @@ cdef inline double size_of(const double* w, Py_ssize_t n) noexcept nogil:
             size[k] += absolute(load(w + j))
             j += WIDTH
     return fold(size)
+
+
+cdef inline void note(const Sgd* sgd, double* row) noexcept nogil:
+    # What an epoch has seen, and whether the model is finite.
+    row[0] = sgd.loss
+    row[1] = sgd.objective
+    row[2] = sgd.scale * size_of(sgd.w, sgd.n_features) + fabs(sgd.intercept)
 
 
 cdef inline void measure(Sgd* sgd) noexcept nogil:
@@ -473,7 +489,8 @@ cdef inline bint step_on_sparse_rows(
 ) noexcept nogil:
     # Steps on some rows in an order; False at an index out of range.
     cdef Py_ssize_t i, k, start, at, n = sgd.n_features
-    measure(sgd)
+    if sgd.sums_objective and sgd.penalized:
+        measure(sgd)
     for i in range(n_steps):
         if i + 24 < n_steps:
             at = order[i + 24]
