@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from joblib import parallel_backend
-from sklearn import linear_model
+from sklearn import datasets, linear_model
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -24,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from gdfast import stochastic
 from gdfast.sklearn import SGDClassifier, SGDRegressor
 
 OURS = {"SGDRegressor": SGDRegressor, "SGDClassifier": SGDClassifier}
@@ -66,7 +67,7 @@ CLASSIFICATION = [
     *REGRESSION,
 ]
 # "optimal" begins with steps of some 10. A rounding error grows then from row to row
-# where slopes change with the prediction, until no digit is left; these have none such.
+# where slopes change with the prediction, until no digit of float32 is left.
 STEPWISE = {"hinge", "perceptron", "epsilon_insensitive"}
 SCHEDULES = ["constant", "optimal", "invscaling", "adaptive", "pa1", "pa2"]
 
@@ -91,7 +92,7 @@ def drawn(number: int):
     losses = REGRESSION if kind == "regression" else CLASSIFICATION
     if schedule.startswith("pa"):
         losses = ["epsilon_insensitive" if kind == "regression" else "hinge"]
-    elif schedule == "optimal":
+    elif schedule == "optimal" and dtype is np.float32:
         losses = [loss for loss in losses if loss in STEPWISE]
     params = {
         "loss": losses[number // 6 % len(losses)],
@@ -588,3 +589,38 @@ def test_parameters_are_checked_each_time(cls, table):
 
     with pytest.raises(ValueError, match="must be None"):
         Strict().fit(X, target)
+
+
+@pytest.mark.parametrize("name", ["load_iris", "load_breast_cancer", "load_digits"])
+@pytest.mark.parametrize("loss", ["log_loss", "modified_huber", "squared_hinge"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_steps_in_which_rounding_grows_have_the_same_bits(loss, name):
+    X, y = getattr(datasets, name)(return_X_y=True)
+    theirs = linear_model.SGDClassifier(loss=loss, random_state=0, max_iter=60)
+    ours = SGDClassifier(loss=loss, random_state=0, max_iter=60)
+    theirs.fit(X, y)
+    ours.fit(X, y)
+    assert ours.n_iter_ == theirs.n_iter_
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-9)
+
+
+def test_short_steps_are_made_in_vectors(monkeypatch):
+    X, y = datasets.make_classification(20_000, random_state=0)
+    seen = []
+
+    class Kernel:
+        shuffled = stochastic.kernel.shuffled
+
+        @staticmethod
+        def Stochastic(*arguments):
+            seen.append(made(*arguments))
+            return seen[-1]
+
+    made = stochastic.kernel.Stochastic
+    monkeypatch.setattr(stochastic, "kernel", Kernel)
+    options = {"loss": "log_loss", "random_state": 0, "tol": None}
+    for max_iter, in_order in ((1, True), (60, False)):
+        ours = SGDClassifier(max_iter=max_iter, **options).fit(X, y)
+        theirs = linear_model.SGDClassifier(max_iter=max_iter, **options).fit(X, y)
+        assert seen[-1].in_order == in_order
+        np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-9)

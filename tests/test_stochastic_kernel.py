@@ -15,6 +15,7 @@ QUANTITIES = [
 PENALTIES = {None: (0.0, 0.0), "l2": (0.0, 1.0), "l1": (1.0, 0.0)}
 PENALTIES["elasticnet"] = (0.15, 0.85)
 ALPHA = 0.02
+TRACE = np.empty((1, 3))  # for those who do not look at it
 
 
 def padded(n):
@@ -56,10 +57,11 @@ def make_epochs(steps, X, y, weight=None, n_epochs=3, sparse=False, seed=5, rate
         t = np.arange(steps.t, steps.t + len(X))
         eta = 0.05 / t**0.25 if rates is None else rates(t)
         if sparse:
-            steps.step_csr(*stored(X), y, weight, order, eta)
+            steps.step_csr(*stored(X), y, weight, order, eta, TRACE)
         else:
-            steps.step(X, y, weight, order, eta)
+            steps.step(X, y, weight, order, eta, TRACE)
         order = order[kernel_order]
+    make_epochs.trace = TRACE.copy()
     steps.settle()
 
 
@@ -159,7 +161,7 @@ def test_every_kernel_sums_the_same_objective(compiled, rng, loss, penalty, spar
     make_epochs.kernel = compiled
     steps, coef, *_ = stochastic(compiled, X.shape[1], loss, penalty)
     order, total, losses = np.arange(len(X)), 0.0, 0.0
-    rates = np.full(1, 0.05)
+    rates, trace, seen = np.full(1, 0.05), np.empty((1, 3)), np.zeros(3)
     for i in order:
         before = coef.copy()
         z = before[:11] @ X[i] + steps.intercept
@@ -170,13 +172,14 @@ def test_every_kernel_sums_the_same_objective(compiled, rng, loss, penalty, spar
         total += ALPHA * (l1 * abs(before).sum() + l2 * (before @ before) / 2)
         row = order[i : i + 1]
         if sparse:
-            steps.step_csr(*stored(X), y, None, row, rates)
+            steps.step_csr(*stored(X), y, None, row, rates, trace)
         else:
-            steps.step(X, y, None, row, rates)
+            steps.step(X, y, None, row, rates, trace)
         steps.settle()
-    assert steps.loss_sum == pytest.approx(losses, rel=1e-12)
+        seen += trace[0]
+    assert seen[0] == pytest.approx(losses, rel=1e-12)
     if sparse or not l1:  # truncation shows when w moves next, as in scikit-learn
-        assert steps.objective_sum == pytest.approx(losses + total, rel=1e-10)
+        assert seen[1] == pytest.approx(losses + total, rel=1e-10)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -190,7 +193,7 @@ def test_both_builds_give_the_same_bits(builds, rng, d, sparse):
             build, d, penalty="elasticnet", average=9.0
         )
         make_epochs(steps, X, y, sparse=sparse)
-        numbers = [steps.intercept, steps.mean_intercept, steps.objective_sum]
+        numbers = [steps.intercept, steps.mean_intercept, make_epochs.trace.tolist()]
         found.append((coef.tobytes(), mean.tobytes(), paid.tobytes(), numbers))
     assert found[0] == found[1]
 
@@ -198,30 +201,31 @@ def test_both_builds_give_the_same_bits(builds, rng, d, sparse):
 def test_steps_may_be_split_over_calls(compiled, rng):
     X, y = problem(rng)
     order, rates = rng.permutation(len(X)), rng.uniform(0.01, 0.05, len(X))
+    trace = np.empty((1, 3))
     found = []
     for size in (1, 7, 60):
         steps, coef, mean, _ = stochastic(compiled, 11, penalty="l1", average=9.0)
         for start in range(0, 60, size):
             part = slice(start, start + size)
-            steps.step(X, y, None, order[part], rates[part])
+            steps.step(X, y, None, order[part], rates[part], trace)
         steps.settle()
-        found.append((coef.tobytes(), mean.tobytes(), steps.objective_sum))
+        found.append((coef.tobytes(), mean.tobytes(), steps.intercept))
     assert found[0] == found[1] == found[2]
 
 
 def test_a_penalty_shrinks_to_zero_and_not_below(kernel, rng):
     X, y = problem(rng)
     steps, coef, *_ = stochastic(kernel, 11, alpha=100.0)  # 1 - 5 is below 0
-    steps.step(X, y, None, np.arange(60), np.full(60, 0.05))
+    steps.step(X, y, None, np.arange(60), np.full(60, 0.05), TRACE)
     before = steps.intercept
-    steps.step(X[:1], y[:1], None, np.arange(1), np.full(1, 0.05))
+    steps.step(X[:1], y[:1], None, np.arange(1), np.full(1, 0.05), TRACE)
     steps.settle()
     np.testing.assert_allclose(coef[:11], (steps.intercept - before) * X[0], rtol=1e-12)
 
 
 def test_slopes_are_cut_off(kernel):
     steps, coef, *_ = stochastic(kernel, 1, penalty=None)
-    steps.step(np.ones((1, 1)), np.array([1e30]), None, np.arange(1), np.ones(1))
+    steps.step(np.ones((1, 1)), np.array([1e30]), None, np.arange(1), np.ones(1), TRACE)
     assert coef[0] == steps.intercept == 1e12
 
 
@@ -234,7 +238,7 @@ def test_what_lies_behind_a_row_has_no_effect(compiled, rng, d, dtype):
     found = []
     for rows in (wide[:, :d], wide[:, :d].copy()):
         steps, coef, *_ = stochastic(compiled, d)
-        steps.step(rows, y, None, np.arange(60), np.full(60, 0.05))
+        steps.step(rows, y, None, np.arange(60), np.full(60, 0.05), TRACE)
         found.append(coef.tobytes())
     assert found[0] == found[1]
     assert np.isfinite(coef).all()
@@ -260,6 +264,9 @@ WRONG = {
     "rates must have one value": {"rates": np.ones(59)},
     "order must be from 0": {"order": np.full(60, 60)},
     "order must be from": {"order": np.full(60, -1)},
+    "trace must have shape": {"trace": np.empty((7, 3))},
+    "trace must have": {"trace": np.empty((1, 2))},
+    "trace must": {"trace": np.empty((0, 3))},
 }
 
 
@@ -267,7 +274,7 @@ WRONG = {
 def test_wrong_shapes_are_named(kernel, rng, message):
     X, y = problem(rng)
     given = {"y": y, "weight": None, "order": np.arange(60), "rates": np.ones(60)}
-    given |= WRONG[message]
+    given |= {"trace": TRACE.copy()} | WRONG[message]
     steps, coef, *_ = stochastic(kernel, 11)
     with pytest.raises(ValueError, match=message):
         steps.step(X, *given.values())
@@ -278,7 +285,7 @@ def test_wrong_shapes_are_named(kernel, rng, message):
 
 def test_wrong_columns_are_named(kernel, rng):
     X, y = problem(rng)
-    rest = y, None, np.arange(60), np.ones(60)
+    rest = y, None, np.arange(60), np.ones(60), TRACE.copy()
     steps, *_ = stochastic(kernel, 11)
     with pytest.raises(ValueError, match="X must have n_features columns"):
         steps.step(np.ascontiguousarray(X[:, :10]), *rest)
@@ -314,3 +321,62 @@ def test_wrong_arrays_are_named(kernel):
             kernel.Stochastic(0, 0.0, 11, *arrays, *rest, 1.0)
     with pytest.raises(ValueError, match="unknown loss number 99"):
         kernel.Stochastic(99, 0.0, 11, zeros, zeros, zeros, *rest, 1.0)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_epochs_may_be_made_in_one_call(kernel, rng, sparse):
+    X, y = problem(rng)
+    orders, rates = rng.permutation(180) % 60, rng.uniform(0.01, 0.05, 180)
+    data = stored(X) if sparse else (X,)
+    found = []
+    for n_epochs in (1, 3):
+        steps, coef, *_ = stochastic(kernel, 11, penalty="elasticnet")
+        step = steps.step_csr if sparse else steps.step
+        seen = []
+        for part in np.split(np.arange(180), 3 // n_epochs):
+            trace = np.empty((n_epochs, 3))
+            step(*data, y, None, orders[part], rates[part], trace)
+            seen += trace.tolist()
+        steps.settle()
+        found.append((coef.tobytes(), np.array(seen)))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    size = abs(coef).sum() + abs(steps.intercept)
+    assert seen[-1][2] == pytest.approx(size, rel=1e-12)
+
+
+def test_what_is_not_finite_shows(kernel):
+    steps, coef, *_ = stochastic(kernel, 1, penalty=None)
+    X, y, trace = np.full((2, 1), 1e200), np.ones(2), np.empty((2, 3))
+    with np.errstate(all="ignore"):
+        steps.step(X, y, None, np.arange(2), np.full(2, 1e100), trace)
+    assert not np.isfinite(trace[1, 2])
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("loss", [*LABELS, *QUANTITIES])
+def test_in_order_the_bits_are_scikit_learns(compiled, rng, loss, penalty, sparse):
+    # Rates that start at 10: the largest coefficients are some thousand times the last.
+    X, y = problem(rng, n=200, labels=True)
+    X *= rng.uniform(0.1, 30, 11)
+    name = "squared_error" if loss == "half_squared_error" else loss
+    options = dict(loss=name, penalty=penalty, tol=None, max_iter=3, random_state=7)
+    theirs = SGDClassifier(**options)
+    theirs.fit(pytest.importorskip("scipy.sparse").csr_matrix(X) if sparse else X, y)
+    random = np.random.RandomState(7)
+    random.randint(1, 2**31 - 1)
+    make_epochs.kernel = compiled
+    steps, coef, *_ = stochastic(
+        compiled, 11, loss, penalty, alpha=1e-4,
+        intercept_rate=0.01 if sparse else 1.0,
+    )  # fmt: skip
+    steps.in_order = True
+    targets = 2 * y - 1 if loss in QUANTITIES else y
+    first = math.sqrt(1 / math.sqrt(1e-4))
+    make_epochs(
+        steps, X, targets, sparse=sparse, seed=random.randint(2**31 - 1),
+        rates=lambda t: 1 / (1e-4 * (1 / (first * 1e-4) + t - 1)),
+    )  # fmt: skip
+    np.testing.assert_array_equal(coef[:11], theirs.coef_[0])
+    assert steps.intercept == theirs.intercept_[0]

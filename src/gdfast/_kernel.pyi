@@ -138,8 +138,7 @@ class Stochastic:
     intercept: float
     mean_intercept: float
     t: float
-    loss_sum: float
-    objective_sum: float
+    in_order: bool
     def __init__(
         self,
         kind: int,
@@ -165,6 +164,7 @@ class Stochastic:
         sample_weight: NDArray[np.float64] | None,
         order: NDArray[np.intp],
         rates: NDArray[np.float64],
+        trace: NDArray[np.float64],
     ) -> None: ...
     def step_csr(
         self,
@@ -175,4 +175,5 @@ class Stochastic:
         sample_weight: NDArray[np.float64] | None,
         order: NDArray[np.intp],
         rates: NDArray[np.float64],
+        trace: NDArray[np.float64],
     ) -> None: ...

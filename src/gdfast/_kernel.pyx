@@ -46,7 +46,7 @@ from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
 from gdfast._sgd cimport (
-    Sgd, measure, shuffle, step_on_rows, step_on_sparse_rows, take_scale,
+    Sgd, measure, note, shuffle, step_on_rows, step_on_sparse_rows, take_scale,
 )
 from gdfast._sparse cimport (
     BATCH_STORED, BLOCK_STORED, add_sparse_pass, all_below, allocate_rows, index_value,
@@ -1123,19 +1123,19 @@ cdef class Stochastic:
     intercept_rate : float
         Factor of steps of the intercept; 0 for none.
     sums_objective : bool
-        Whether `loss_sum` and `objective_sum` are kept.
+        Whether losses and penalties are summed.
     average_from : float
         Number of the first step that counts for the mean; inf for none.
-
     Attributes
     ----------
     intercept, mean_intercept : float
         The intercept and the mean of it.
     t : float
         Number of the next step, 1 at first.
-    loss_sum, objective_sum : float
-        Sums of the losses of the rows, each before its own step, and of losses and
-        penalties.
+    in_order : bool
+        Whether predictions of float64 rows are summed one product after the other and
+        every formula is rounded as scikit-learn does: the same bits, for steps in which
+        rounding grows. False at first.
 
     Raises
     ------
@@ -1176,6 +1176,7 @@ cdef class Stochastic:
         self.sgd.param = param
         self.sgd.rule = rule
         self.sgd.is_hinge = kind == HINGE
+        self.sgd.in_order = False
         self.sgd.aggressiveness = aggressiveness
         self.sgd.alpha = alpha
         self.sgd.l1 = l1
@@ -1218,31 +1219,26 @@ cdef class Stochastic:
         self.sgd.t = value
 
     @property
-    def loss_sum(self):
-        return self.sgd.loss
+    def in_order(self):
+        return self.sgd.in_order
 
-    @loss_sum.setter
-    def loss_sum(self, double value):
-        self.sgd.loss = value
-
-    @property
-    def objective_sum(self):
-        return self.sgd.objective
-
-    @objective_sum.setter
-    def objective_sum(self, double value):
-        self.sgd.objective = value
+    @in_order.setter
+    def in_order(self, bint value):
+        self.sgd.in_order = value
 
     def settle(self):
         """Make `coef` and `mean` what they stand for."""
         with nogil:
             take_scale(&self.sgd)
 
-    cdef int check(
+    cdef Py_ssize_t check(
         self, Py_ssize_t n_rows, const double[::1] y, const double[::1] sample_weight,
-        const Py_ssize_t[::1] order, const double[::1] rates,
+        const Py_ssize_t[::1] order, const double[::1] rates, double[:, ::1] trace,
     ) except -1:
-        cdef Py_ssize_t i
+        # The number of steps of an epoch.
+        cdef Py_ssize_t i, n_epochs = trace.shape[0]
+        if n_epochs < 1 or trace.shape[1] != 3 or order.shape[0] % n_epochs != 0:
+            raise ValueError("trace must have shape (n_epochs, 3)")
         if y.shape[0] != n_rows:
             raise ValueError("y must have one value for each row of X")
         if sample_weight is not None and sample_weight.shape[0] != n_rows:
@@ -1252,12 +1248,12 @@ cdef class Stochastic:
         for i in range(order.shape[0]):
             if not 0 <= order[i] < n_rows:
                 raise ValueError("order must be from 0 to n_samples - 1")
-        return 0
+        return order.shape[0] // n_epochs
 
     def step(
         self, const x_value[:, :] X, const double[::1] y,
         const double[::1] sample_weight, const Py_ssize_t[::1] order,
-        const double[::1] rates,
+        const double[::1] rates, double[:, ::1] trace,
     ):
         """Make a step on each of some rows.
 
@@ -1273,6 +1269,10 @@ cdef class Stochastic:
             The rows to take, in this order.
         rates : ndarray of float64, shape (n_steps,)
             Learning rate of every step.
+        trace : ndarray of float64, shape (n_epochs, 3), changed
+            Of as many equal parts of the steps: the sum of the losses of their rows,
+            each before its own step, that of losses and penalties, and the sum of
+            |coef| and of |intercept| after them, which is finite if these are.
 
         Raises
         ------
@@ -1286,14 +1286,14 @@ cdef class Stochastic:
         -----
         Releases the GIL. Splitting the steps over several calls gives the same bits.
         """
-        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], step, j
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], step, part, j, e
         cdef x_value* last
         cdef const double* weight = NULL
         if d != self.sgd.n_features:
             raise ValueError("X must have n_features columns")
         if d > 1 and X.strides[1] != sizeof(x_value) or X.strides[0] % sizeof(x_value):
             raise ValueError("the values of a row of X must be contiguous")
-        self.check(n, y, sample_weight, order, rates)
+        part = self.check(n, y, sample_weight, order, rates, trace)
         if order.shape[0] == 0:
             return
         if sample_weight is not None:
@@ -1305,18 +1305,20 @@ cdef class Stochastic:
         with nogil:
             for j in range(d):
                 last[j] = X[n - 1, j]
-            step_on_rows(
-                &self.sgd, &X[0, 0], step, n, last, &y[0],
-                weight,
-                &order[0], order.shape[0], &rates[0],
-            )
+            for e in range(trace.shape[0]):
+                self.sgd.loss = self.sgd.objective = 0.0
+                step_on_rows(
+                    &self.sgd, &X[0, 0], step, n, last, &y[0], weight,
+                    &order[e * part], part, &rates[e * part],
+                )
+                note(&self.sgd, &trace[e, 0])
             free(last)
 
     def step_csr(
         self, const x_value[::1] data, const index_value[::1] indices,
         const row_value[::1] indptr, const double[::1] y,
         const double[::1] sample_weight, const Py_ssize_t[::1] order,
-        const double[::1] rates,
+        const double[::1] rates, double[:, ::1] trace,
     ):
         """Make a step on each of some rows of a sparse matrix.
 
@@ -1324,7 +1326,7 @@ cdef class Stochastic:
         ----------
         data, indices, indptr
             The matrix, as in `add_gradient_csr`; no column twice in a row.
-        y, sample_weight, order, rates
+        y, sample_weight, order, rates, trace
             As in `step`.
 
         Raises
@@ -1338,7 +1340,7 @@ cdef class Stochastic:
         Time for the values that the rows store, and once for all coefficients. Releases
         the GIL.
         """
-        cdef Py_ssize_t n = indptr.shape[0] - 1, i
+        cdef Py_ssize_t n = indptr.shape[0] - 1, part, i, e
         cdef const x_value* values = NULL
         cdef const index_value* columns = NULL
         cdef const double* weight = NULL
@@ -1350,7 +1352,7 @@ cdef class Stochastic:
         for i in range(n):
             if indptr[i] > indptr[i + 1]:
                 raise ValueError("indptr must not fall")
-        self.check(n, y, sample_weight, order, rates)
+        part = self.check(n, y, sample_weight, order, rates, trace)
         if order.shape[0] == 0:
             return
         if sample_weight is not None:
@@ -1358,10 +1360,14 @@ cdef class Stochastic:
         if data.shape[0] > 0:
             values, columns = &data[0], &indices[0]
         with nogil:
-            in_range = step_on_sparse_rows(
-                &self.sgd, values, columns, &indptr[0], &y[0],
-                weight,
-                &order[0], order.shape[0], &rates[0],
-            )
+            for e in range(trace.shape[0]):
+                self.sgd.loss = self.sgd.objective = 0.0
+                in_range = step_on_sparse_rows(
+                    &self.sgd, values, columns, &indptr[0], &y[0], weight,
+                    &order[e * part], part, &rates[e * part],
+                )
+                note(&self.sgd, &trace[e, 0])
+                if not in_range:
+                    break
         if not in_range:
             raise ValueError("indices must be from 0 to n_features - 1")

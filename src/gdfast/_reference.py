@@ -6,6 +6,8 @@ Tests run both and compare, benchmarks time both; nothing else imports this modu
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -810,6 +812,7 @@ class Stochastic:
         self.average_from = average_from
         self.t, self.intercept, self.mean_intercept, self.owed = 1.0, 0.0, 0.0, 0.0
         self.loss_sum = self.objective_sum = 0.0
+        self.in_order = False  # NumPy rounds as it likes
         self.measure()
 
     def measure(self) -> None:
@@ -895,8 +898,11 @@ class Stochastic:
         sample_weight: Doubles | None,
         order: NDArray[np.intp],
         rates: Doubles,
+        trace: Doubles,
     ) -> None:
         """Raise for shapes that disagree and rows that are not there."""
+        if not len(trace) or trace.shape[1] != 3 or len(order) % len(trace):
+            raise ValueError("trace must have shape (n_epochs, 3)")
         if len(y) != n_rows:
             raise ValueError("y must have one value for each row of X")
         if sample_weight is not None and len(sample_weight) != n_rows:
@@ -906,6 +912,18 @@ class Stochastic:
         if len(order) and not (order.min() >= 0 and order.max() < n_rows):
             raise ValueError("order must be from 0 to n_samples - 1")
 
+    def noted(
+        self, order: NDArray[np.intp], rates: Doubles, trace: Doubles
+    ) -> Iterator[tuple[np.intp, np.float64]]:
+        """Yield rows and rates, and note after each epoch what it has seen."""
+        size = len(order) // len(trace)
+        for epoch, row in enumerate(trace):
+            part = slice(epoch * size, (epoch + 1) * size)
+            self.loss_sum = self.objective_sum = 0.0
+            yield from zip(order[part], rates[part], strict=True)
+            magnitude = self.scale * np.abs(self.w).sum() + abs(self.intercept)
+            row[:] = self.loss_sum, self.objective_sum, magnitude
+
     def step(
         self,
         X: Floats,
@@ -913,14 +931,15 @@ class Stochastic:
         sample_weight: Doubles | None,
         order: NDArray[np.intp],
         rates: Doubles,
+        trace: Doubles,
     ) -> None:
         """Make a step on each of some rows."""
         if X.shape[1] != self.n_features:
             raise ValueError("X must have n_features columns")
         if X.shape[1] > 1 and X.strides[1] != X.itemsize:
             raise ValueError("the values of a row of X must be contiguous")
-        self.check(len(X), y, sample_weight, order, rates)
-        for i, rate in zip(order, rates, strict=True):
+        self.check(len(X), y, sample_weight, order, rates, trace)
+        for i, rate in self.noted(order, rates, trace):
             weight = 1.0 if sample_weight is None else sample_weight[i]
             self.step_on(X[i].astype(float), slice(None), y[i], weight, rate)
 
@@ -933,6 +952,7 @@ class Stochastic:
         sample_weight: Doubles | None,
         order: NDArray[np.intp],
         rates: Doubles,
+        trace: Doubles,
     ) -> None:
         """Make a step on each of some rows of a sparse matrix."""
         if len(indices) != len(data):
@@ -941,8 +961,8 @@ class Stochastic:
             raise ValueError("indptr must stay within data")
         if (np.diff(indptr) < 0).any():
             raise ValueError("indptr must not fall")
-        self.check(len(indptr) - 1, y, sample_weight, order, rates)
-        for i, rate in zip(order, rates, strict=True):
+        self.check(len(indptr) - 1, y, sample_weight, order, rates, trace)
+        for i, rate in self.noted(order, rates, trace):
             stored = slice(indptr[i], indptr[i + 1])
             at = indices[stored]
             if len(at) and not (at.min() >= 0 and at.max() < self.n_features):

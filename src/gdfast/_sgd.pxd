@@ -1,7 +1,7 @@
 # scikit-learn's stochastic gradient descent: a step on every example by itself. The
 # coefficients are `scale` times w, so that shrinking all of them takes one product.
 
-from libc.math cimport copysign, fabs
+from libc.math cimport copysign, exp, fabs
 
 from gdfast._blocks cimport LINE, load_any, x_value
 from gdfast._losses cimport (
@@ -24,6 +24,7 @@ cdef enum:
     AHEAD_BYTES = 16384  # of rows that are asked for before their turn,
     MAX_AHEAD = 64       # rows
     NEAR_ROW = 1024      # bytes
+    HALVED_ROW = 4096    # bytes, from which on a row is asked for in two halves
 
 cdef struct Sgd:
     # One output: its settings, its state, and sums over the steps made.
@@ -31,6 +32,7 @@ cdef struct Sgd:
     double param
     int rule              # how an update follows
     bint is_hinge
+    bint in_order         # whether to round as scikit-learn does, see `Stochastic`
     double aggressiveness  # of passive-aggressive updates
     double alpha
     double l1             # shares of the penalty
@@ -136,6 +138,8 @@ cdef inline double begin_step(
     # `product` is w . x, `square` the sum of x^2.
     cdef double z = sgd.scale * product + sgd.intercept, slope, loss, step
     loss = loss_of_one(sgd.kind, z, y, sgd.param, &slope)
+    if sgd.in_order and sgd.kind == LOG_LOSS:
+        slope = logistic_slope(z, y)
     if sgd.sums_objective:
         sgd.loss += loss
         sgd.objective += loss
@@ -153,8 +157,13 @@ cdef inline double begin_step(
     return step
 
 
-cdef inline double end_step(Sgd* sgd, double rate) noexcept nogil:
-    # The averages of a step, after w has moved; returns what may be truncated of it.
+cdef inline double in_w(const Sgd* sgd, double step) noexcept nogil:
+    # A step in units of w.
+    return step / sgd.scale if sgd.in_order else step * (1.0 / sgd.scale)
+
+
+cdef inline void end_step(Sgd* sgd, double rate) noexcept nogil:
+    # The averages of a step, after w has moved, and what may be truncated of it.
     cdef double share
     if sgd.t >= sgd.average_from:
         share = 1.0 / (sgd.t - sgd.average_from + 1.0)
@@ -164,17 +173,26 @@ cdef inline double end_step(Sgd* sgd, double rate) noexcept nogil:
         sgd.mean_intercept += share * (sgd.intercept - sgd.mean_intercept)
     sgd.t += 1.0
     sgd.owed += sgd.l1 * rate * sgd.alpha
-    return sgd.owed
+
+
+cdef inline double logistic_slope(double z, double y) noexcept nogil:
+    # That of `log_loss`, as scikit-learn rounds it.
+    cdef double e
+    if z > -37.0:
+        e = exp(-z)
+        return ((1.0 - y) - y * e) / (1.0 + e)
+    return exp(z) - y
 
 
 cdef inline double truncated(
-    double w, double scale, double inverse, double owed, double* paid
+    const Sgd* sgd, double w, double inverse, double* paid
 ) noexcept nogil:
     # A coefficient brought nearer to zero by what is owed and not paid yet, without a
     # branch that nobody foresees; `inverse` is 1 / scale.
-    cdef double sign = copysign(1.0, w)
-    cdef double value = sign * max(0.0, fabs(w) - (owed + sign * paid[0]) * inverse)
-    paid[0] += scale * (value - w)
+    cdef double sign = copysign(1.0, w), size = sgd.owed + sign * paid[0], value
+    size = size / sgd.scale if sgd.in_order else size * inverse
+    value = sign * max(0.0, fabs(w) - size)
+    paid[0] += sgd.scale * (value - w)
     return value
 
 
@@ -185,22 +203,29 @@ cdef inline vec load_first(const x_value* x, Py_ssize_t n) noexcept nogil:
     return first_lanes(load_any(x), <double> n)
 
 
+cdef inline Py_ssize_t ahead_stride(const x_value* x, Py_ssize_t n) noexcept nogil:
+    # Bytes of the row to come for each value that is read of this one.
+    cdef Py_ssize_t size = sizeof(x_value)
+    return size if n * size <= HALVED_ROW else size // 2
+
+
 cdef inline double dot(
     const x_value* x, const double* w, Py_ssize_t n, const char* ahead
 ) noexcept nogil:
-    # x . w in twice as many lanes as a fold takes. What lies ahead is a row to come, of
-    # which half the lines are asked for, and the other half when w has moved.
-    cdef Py_ssize_t j = 0
+    # x . w in twice as many lanes as a fold takes. What lies ahead is a row to come,
+    # which is asked for; of a long one half, and the other half when w has moved.
+    cdef Py_ssize_t j = 0, stride = ahead_stride(x, n)
     cdef int k
     cdef vec[2 * PARTS] part
     for k in range(2 * PARTS):
         part[k] = splat(0.0)
     while j + 2 * LANES <= n:
-        prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value) // 2)
+        prefetch_far(ahead + j * stride)
         for k in range(2 * PARTS):
             part[k] += load_any(x + j) * load(w + j)
             j += WIDTH
-    prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value) // 2)
+        prefetch_far(ahead + (j - LANES) * stride)
+    prefetch_far(ahead + j * stride)
     prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)  # on a further line
     while j + LANES <= n:
         for k in range(PARTS):
@@ -213,6 +238,20 @@ cdef inline double dot(
     for k in range(PARTS):
         part[k] += part[PARTS + k]
     return fold(part)
+
+
+cdef inline double dot_in_order(
+    const x_value* x, const double* w, Py_ssize_t n, const char* ahead
+) noexcept nogil:
+    # The same, one product after the other.
+    cdef Py_ssize_t j, stride = ahead_stride(x, n)
+    cdef double total = 0.0
+    for j in range(n):
+        if j % LANES == 0:
+            prefetch_far(ahead + j * stride)
+        total += w[j] * <double> x[j]
+    prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)
+    return total
 
 
 cdef inline double square_of(const x_value* x, Py_ssize_t n) noexcept nogil:
@@ -228,14 +267,15 @@ cdef inline double add_row(
     const x_value* x, double factor, double* w, Py_ssize_t n, const char* ahead
 ) noexcept nogil:
     # w += factor x; returns the sum of w^2 after that.
-    cdef Py_ssize_t j = 0, half = n * <Py_ssize_t> sizeof(x_value) // 2
+    cdef Py_ssize_t j = 0, stride = ahead_stride(x, n), half = n * stride
     cdef int k
     cdef vec scalar = splat(factor), value
     cdef vec[PARTS] square
     for k in range(PARTS):
         square[k] = splat(0.0)
     while j + LANES <= n:
-        prefetch_far(ahead + half + j * <Py_ssize_t> sizeof(x_value) // 2)
+        if stride < <Py_ssize_t> sizeof(x_value):
+            prefetch_far(ahead + half + j * stride)
         for k in range(PARTS):
             value = load(w + j) + scalar * load_any(x + j)
             square[k] += value * value
@@ -264,6 +304,13 @@ cdef inline double size_of(const double* w, Py_ssize_t n) noexcept nogil:
     return fold(size)
 
 
+cdef inline void note(const Sgd* sgd, double* row) noexcept nogil:
+    # What an epoch has seen, and whether the model is finite.
+    row[0] = sgd.loss
+    row[1] = sgd.objective
+    row[2] = sgd.scale * size_of(sgd.w, sgd.n_features) + fabs(sgd.intercept)
+
+
 cdef inline void measure(Sgd* sgd) noexcept nogil:
     # Note squares and sizes of the coefficients.
     cdef double* w = sgd.w
@@ -277,23 +324,27 @@ cdef inline void step_on_row(
     cdef Py_ssize_t n = sgd.n_features, j
     cdef bint moves
     cdef double square = 0.0 if sgd.rule == BY_RATE else square_of(x, n)
-    cdef double step = begin_step(
-        sgd, dot(x, sgd.w, n, ahead), square, y, weight, rate, &moves
-    ), owed, moved, inverse
+    cdef double product, step, factor, inverse
+    if sgd.in_order:
+        product = dot_in_order(x, sgd.w, n, ahead)
+    else:
+        product = dot(x, sgd.w, n, ahead)
+    step = begin_step(sgd, product, square, y, weight, rate, &moves)
     if not moves:
         return
     if step != 0.0:
-        moved = add_row(x, step * (1.0 / sgd.scale), sgd.w, n, ahead)
-        sgd.square = sgd.scale * sgd.scale * moved
+        factor = in_w(sgd, step)
+        square = add_row(x, factor, sgd.w, n, ahead)
+        sgd.square = sgd.scale * sgd.scale * square
         if sgd.l1 != 0.0:
             sgd.size = sgd.scale * size_of(sgd.w, n)
         if sgd.t >= sgd.average_from:
-            add_row(x, -sgd.mean_share * step * (1.0 / sgd.scale), sgd.mean, n, ahead)
-    owed = end_step(sgd, rate)
+            add_row(x, -sgd.mean_share * factor, sgd.mean, n, ahead)
+    end_step(sgd, rate)
     if sgd.l1 != 0.0:
         inverse = 1.0 / sgd.scale
         for j in range(n):
-            sgd.w[j] = truncated(sgd.w[j], sgd.scale, inverse, owed, &sgd.paid[j])
+            sgd.w[j] = truncated(sgd, sgd.w[j], inverse, &sgd.paid[j])
 
 
 cdef inline void come_near(const x_value* x, Py_ssize_t n) noexcept nogil:
@@ -357,6 +408,17 @@ cdef inline double sparse_dot(
     return (a + b) + (c + d)
 
 
+cdef inline double sparse_dot_in_order(
+    const x_value* x, const index_value* index, Py_ssize_t n, const double* w
+) noexcept nogil:
+    # The same, one product after the other.
+    cdef Py_ssize_t k
+    cdef double total = 0.0
+    for k in range(n):
+        total += w[index[k]] * <double> x[k]
+    return total
+
+
 cdef inline void sparse_add(
     const x_value* x, const index_value* index, Py_ssize_t n, double factor, double* w
 ) noexcept nogil:
@@ -367,8 +429,7 @@ cdef inline void sparse_add(
 
 
 cdef inline void sparse_truncate(
-    Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n, double factor,
-    double owed,
+    Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n, double factor
 ) noexcept nogil:
     # w += factor x, and what is owed off that; keeps the sums of sizes and squares.
     cdef Py_ssize_t k, j
@@ -376,9 +437,8 @@ cdef inline void sparse_truncate(
     for k in range(n):
         j = index[k]
         before = sgd.w[j]
-        after = truncated(
-            before + factor * <double> x[k], sgd.scale, inverse, owed, &sgd.paid[j]
-        )
+        after = before + factor * <double> x[k]
+        after = truncated(sgd, after, inverse, &sgd.paid[j])
         sgd.w[j] = after
         sizes += fabs(after) - fabs(before)
         squares += (after - before) * (after + before)
@@ -391,17 +451,19 @@ cdef inline void step_on_sparse_row(
     double y, double weight, double rate,
 ) noexcept nogil:
     cdef bint moves
-    cdef double square, owed
+    cdef double square, step, factor
     cdef double product = sparse_dot(x, index, n, sgd.w, &square)
-    cdef double step = begin_step(sgd, product, square, y, weight, rate, &moves)
-    cdef double factor = step * (1.0 / sgd.scale)
+    if sgd.in_order:
+        product = sparse_dot_in_order(x, index, n, sgd.w)
+    step = begin_step(sgd, product, square, y, weight, rate, &moves)
     if not moves:
         return
+    factor = in_w(sgd, step)
     if sgd.t >= sgd.average_from:
         sparse_add(x, index, n, -sgd.mean_share * factor, sgd.mean)
-    owed = end_step(sgd, rate)
+    end_step(sgd, rate)
     if sgd.l1 != 0.0:
-        sparse_truncate(sgd, x, index, n, factor, owed)
+        sparse_truncate(sgd, x, index, n, factor)
     elif step != 0.0:
         sparse_add(x, index, n, factor, sgd.w)
         sgd.square += step * (2.0 * sgd.scale * product + step * square)
@@ -427,7 +489,8 @@ cdef inline bint step_on_sparse_rows(
 ) noexcept nogil:
     # Steps on some rows in an order; False at an index out of range.
     cdef Py_ssize_t i, k, start, at, n = sgd.n_features
-    measure(sgd)
+    if sgd.sums_objective and sgd.penalized:
+        measure(sgd)
     for i in range(n_steps):
         if i + 24 < n_steps:
             at = order[i + 24]

@@ -58,6 +58,9 @@ class Task(NamedTuple):
         How many they are.
     average : int
         First step that counts for the average; 0 for no average.
+    curvature : float
+        The largest second derivative of the loss where rates begin so large that
+        rounding may grow from step to step; else 0.
     """
 
     kind: int
@@ -74,6 +77,7 @@ class Task(NamedTuple):
     tol: float | None
     patience: int
     average: int
+    curvature: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -353,6 +357,11 @@ class Descent:
         self.steps.intercept = start.intercept
         self.steps.mean_intercept = start.mean_intercept
         self.steps.t = t
+        self._safe_rate = math.inf
+        if task.curvature and (X.data if sparse else X).dtype == np.float64:
+            weight = 1.0 if sample_weight is None else float(sample_weight.max())
+            steepest = task.curvature * largest_square(X) * weight
+            self._safe_rate = 2 / steepest if steepest else math.inf
         self._step: Callable[..., None] = self.steps.step
         self._data: tuple[Any, ...] = (X, y, sample_weight)
         work = n_features
@@ -362,37 +371,52 @@ class Descent:
             work = SPARSE_VALUES * X.size // n_rows
         self._piece = max(1, PIECE_VALUES // (work + ROW_VALUES))
 
-    def epoch(
-        self, order: NDArray[np.intp], watched: bool, stopped: Callable[[], bool]
-    ) -> None:
+    def fitting(self, n_rows: int) -> int:
+        """Return how many epochs of so many rows one call makes."""
+        fitting: int = self._piece // n_rows
+        return max(1, fitting)
+
+    def epochs(
+        self,
+        order: NDArray[np.intp],
+        n_epochs: int,
+        watched: bool,
+        stopped: Callable[[], bool],
+    ) -> Doubles:
         """Make a step on each of some rows.
 
         Parameters
         ----------
         order : ndarray of intp
-            The rows, in the order of the steps.
+            The rows of all epochs, in the order of the steps.
+        n_epochs : int
+            How many these are; if more than one, not more than `fitting`.
         watched : bool
             Whether `coef` will be called.
         stopped : callable
             Whether what follows is not wanted any more.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_epochs, 3)
+            Sums of the losses, and of losses and penalties, and what is finite if the
+            model is.
         """
-        self.steps.loss_sum = self.steps.objective_sum = 0.0
+        seen = np.empty((n_epochs, 3))
+        total = np.zeros(2)
         for start in range(0, len(order), self._piece):
             if start and stopped():
-                return
+                break
             rows = order[start : start + self._piece]
             rates = self.rates.take(len(rows))
-            self._step(*self._data, rows, rates)
+            self.steps.in_order = bool(rates[0] > self._safe_rate)
+            self._step(*self._data, rows, rates, seen)
+            if len(rows) < len(order):
+                total += seen[0, :2]
+                seen[0, :2] = total
             if watched and self._factor:
                 self._scale = shrunk(self._scale, 1.0 - self._factor * rates)
-
-    @property
-    def finite(self) -> bool:
-        """Whether all numbers of the model are."""
-        if not math.isfinite(self.steps.intercept):
-            return False
-        square = self._coef.dot(self._coef)  # which may overflow before they do
-        return math.isfinite(square) or bool(np.isfinite(self._coef).all())
+        return seen
 
     @property
     def stored(self) -> Doubles:
@@ -408,6 +432,26 @@ class Descent:
         self.steps.settle()
         mean = None if self._mean is None else self._mean[: self.n_features]
         return Model(self.stored, self.steps.intercept, mean, self.steps.mean_intercept)
+
+
+def largest_square(X: Matrix) -> float:
+    """Return what the sum of squares of no row exceeds, with 1 for the intercept.
+
+    Parameters
+    ----------
+    X : ndarray of float64, shape (n_samples, n_features), or CSR
+        Features.
+
+    Returns
+    -------
+    float
+        The largest sum, or a bound of it for sparse rows.
+    """
+    with np.errstate(over="ignore"):
+        if not isinstance(X, CSR):
+            return float(np.einsum("ij,ij->i", X, X).max()) + 1
+        longest = int(np.diff(X.indptr).max())
+        return longest * float(np.abs(X.values).max(initial=0.0)) ** 2 + 1
 
 
 def padded(coef: Floats) -> Doubles:
@@ -491,7 +535,6 @@ def train_rows(
         If the model is not finite after an epoch, or X has a column out of range.
     """
     descent = Descent(task, X, y, sample_weight, start, t)
-    steps = descent.steps
     order = np.arange(X.shape[0])
     if task.shuffle:
         kernel.shuffled(order, seed)
@@ -500,52 +543,63 @@ def train_rows(
     n_rows = len(order) if trained_on is None else int(trained_on.sum())
     objectives: list[float] = []
     scores: list[float] = []
-    best, idle, reason = math.inf, 0, ""
-    for epoch in range(1, task.max_iter + 1):
-        if epoch > 1:
-            if stopped():
-                break
-            if task.shuffle:
+    best, idle, reason, together = math.inf, 0, "", 1
+    if held_out is None and watch is None:
+        together = descent.fitting(n_rows)
+    while len(objectives) < task.max_iter and not reason:
+        if objectives and stopped():
+            break
+        # So many that no rule can end the training before the last of them.
+        n_epochs = min(together, task.max_iter - len(objectives))
+        if task.tol is not None:
+            n_epochs = min(n_epochs, max(1, task.patience - idle))
+        orders: list[NDArray[np.intp]] = []
+        for _ in range(n_epochs):
+            if task.shuffle and (objectives or orders):
                 order = order[sigma]
-        rows = order if trained_on is None else order[trained_on[order]]
-        descent.epoch(rows, watch is not None, stopped)
-        if not descent.finite:
-            raise ValueError(
-                f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling "
-                "input data with StandardScaler or MinMaxScaler might help."
-            )
-        objectives.append(steps.objective_sum / n_rows)
-        measure = objectives[-1]
-        if held_out is not None:
-            scores.append(held_out.score(descent.stored, steps.intercept))
-            measure = -scores[-1]
-        if task.tol is not None and measure > best - task.tol:
-            idle += 1
-        else:
-            idle = 0
-        best = min(best, measure)
+            orders.append(order if trained_on is None else order[trained_on[order]])
+        rows = orders[-1]
+        every = rows if n_epochs == 1 else np.concatenate(orders)
+        trace = descent.epochs(every, n_epochs, watch is not None, stopped).tolist()
+        for _, objective_sum, magnitude in trace:
+            objectives.append(objective_sum / n_rows)
+            if not math.isfinite(magnitude):
+                raise ValueError(
+                    "Floating-point under-/overflow occurred at epoch "
+                    f"#{len(objectives)}. Scaling input data with StandardScaler or "
+                    "MinMaxScaler might help."
+                )
+            measure = objectives[-1]
+            if held_out is not None:
+                scores.append(held_out.score(descent.stored, descent.steps.intercept))
+                measure = -scores[-1]
+            if task.tol is not None and measure > best - task.tol:
+                idle += 1
+            else:
+                idle = 0
+            best = min(best, measure)
+        loss_sum = trace[-1][0]
         if watch is not None and watch(
             Epoch(
-                epoch,
-                int(steps.t - t),
-                steps.loss_sum / n_rows,
+                len(objectives),
+                int(descent.steps.t - t),
+                loss_sum / n_rows,
                 objectives[-1],
                 descent.coef(),
-                steps.intercept,
+                descent.steps.intercept,
                 scores[-1] if scores else None,
             )
         ):
             reason = "the callback ended the training"
-            break
-        if idle >= task.patience:
-            if not descent.rates.lower():
+        elif idle >= task.patience:
+            if descent.rates.lower():
+                idle = 0
+            else:
                 reason = _enough(task, bool(scores))
-                break
-            idle = 0
     model = descent.end()
     diverged = None
-    if steps.loss_sum >= CUT_LOSS:
-        last, none = steps.loss_sum / n_rows, _loss_of_nothing(task, X, y, rows)
+    if loss_sum >= CUT_LOSS:
+        last, none = loss_sum / n_rows, _loss_of_nothing(task, X, y, rows)
         diverged = (last, none) if last > none else None
     return Trained(model, objectives, scores, reason or _all(task), diverged)
 
@@ -569,7 +623,7 @@ def _loss_of_nothing(
     task: Task, X: Matrix, y: Doubles, rows: NDArray[np.intp]
 ) -> float:
     """Return the mean loss of some rows where all coefficients are 0."""
-    still = task._replace(schedule="constant", l1=0.0, l2=0.0, average=0)
+    still = task._replace(schedule="constant", l1=0.0, l2=0.0, average=0, curvature=0.0)
     descent = Descent(still, X, y, np.zeros(len(y)), Model(np.zeros(X.shape[1])), 1.0)
-    descent.epoch(rows, False, lambda: False)
-    return float(descent.steps.loss_sum) / len(rows)
+    trace = descent.epochs(rows, 1, False, lambda: False)
+    return float(trace[0, 0]) / len(rows)

@@ -197,7 +197,18 @@ class Stochastic(BaseEstimator):
             tol=None if self.tol is None else float(self.tol),
             patience=int(self.n_iter_no_change),
             average=int(self.average),
+            curvature=self._curvature(),
         )
+
+    def _curvature(self) -> float:
+        """Return how much the loss curves where that makes rounding grow.
+
+        The first steps of "optimal" are far too long, and losses that are not made of
+        lines answer a difference in the last digit with a larger one.
+        """
+        loss = LOSSES[self.loss]
+        grows = self.learning_rate == "optimal" and loss.smooth
+        return loss.max_curvature if grows else 0.0
 
     def _twin(self) -> Self:
         """Return what the estimator will be if nothing goes wrong until then."""
