@@ -624,3 +624,21 @@ def test_short_steps_are_made_in_vectors(monkeypatch):
         theirs = linear_model.SGDClassifier(max_iter=max_iter, **options).fit(X, y)
         assert seen[-1].in_order == in_order
         np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("cls", [SGDRegressor, SGDClassifier])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_among_many_values_is_found(cls, value):
+    X = np.random.default_rng(0).standard_normal((9000, 10))
+    y = X[:, 0] > 0
+    model = cls(random_state=0, max_iter=2, tol=None).fit(X, y)
+    before = {name: id(kept) for name, kept in vars(model).items()}
+    X[7000, 3] = value
+    theirs = getattr(linear_model, cls.__name__)()
+    with pytest.raises(ValueError, match="Input X contains") as expected:
+        theirs.fit(X, y)
+    for method in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match="Input X contains") as found:
+            method(X, y)
+        assert str(found.value) == str(expected.value)
+    assert {name: id(kept) for name, kept in vars(model).items()} == before

@@ -15,7 +15,7 @@ QUANTITIES = [
 PENALTIES = {None: (0.0, 0.0), "l2": (0.0, 1.0), "l1": (1.0, 0.0)}
 PENALTIES["elasticnet"] = (0.15, 0.85)
 ALPHA = 0.02
-TRACE = np.empty((1, 3))  # for those who do not look at it
+TRACE = np.empty((1, 4))  # for those who do not look at it
 
 
 def padded(n):
@@ -161,7 +161,7 @@ def test_every_kernel_sums_the_same_objective(compiled, rng, loss, penalty, spar
     make_epochs.kernel = compiled
     steps, coef, *_ = stochastic(compiled, X.shape[1], loss, penalty)
     order, total, losses = np.arange(len(X)), 0.0, 0.0
-    rates, trace, seen = np.full(1, 0.05), np.empty((1, 3)), np.zeros(3)
+    rates, trace, seen = np.full(1, 0.05), np.empty((1, 4)), np.zeros(4)
     for i in order:
         before = coef.copy()
         z = before[:11] @ X[i] + steps.intercept
@@ -201,7 +201,7 @@ def test_both_builds_give_the_same_bits(builds, rng, d, sparse):
 def test_steps_may_be_split_over_calls(compiled, rng):
     X, y = problem(rng)
     order, rates = rng.permutation(len(X)), rng.uniform(0.01, 0.05, len(X))
-    trace = np.empty((1, 3))
+    trace = np.empty((1, 4))
     found = []
     for size in (1, 7, 60):
         steps, coef, mean, _ = stochastic(compiled, 11, penalty="l1", average=9.0)
@@ -264,9 +264,9 @@ WRONG = {
     "rates must have one value": {"rates": np.ones(59)},
     "order must be from 0": {"order": np.full(60, 60)},
     "order must be from": {"order": np.full(60, -1)},
-    "trace must have shape": {"trace": np.empty((7, 3))},
+    "trace must have shape": {"trace": np.empty((7, 4))},
     "trace must have": {"trace": np.empty((1, 2))},
-    "trace must": {"trace": np.empty((0, 3))},
+    "trace must": {"trace": np.empty((0, 4))},
 }
 
 
@@ -334,7 +334,7 @@ def test_epochs_may_be_made_in_one_call(kernel, rng, sparse):
         step = steps.step_csr if sparse else steps.step
         seen = []
         for part in np.split(np.arange(180), 3 // n_epochs):
-            trace = np.empty((n_epochs, 3))
+            trace = np.empty((n_epochs, 4))
             step(*data, y, None, orders[part], rates[part], trace)
             seen += trace.tolist()
         steps.settle()
@@ -347,7 +347,7 @@ def test_epochs_may_be_made_in_one_call(kernel, rng, sparse):
 
 def test_what_is_not_finite_shows(kernel):
     steps, coef, *_ = stochastic(kernel, 1, penalty=None)
-    X, y, trace = np.full((2, 1), 1e200), np.ones(2), np.empty((2, 3))
+    X, y, trace = np.full((2, 1), 1e200), np.ones(2), np.empty((2, 4))
     with np.errstate(all="ignore"):
         steps.step(X, y, None, np.arange(2), np.full(2, 1e100), trace)
     assert not np.isfinite(trace[1, 2])
@@ -380,3 +380,18 @@ def test_in_order_the_bits_are_scikit_learns(compiled, rng, loss, penalty, spars
     )  # fmt: skip
     np.testing.assert_array_equal(coef[:11], theirs.coef_[0])
     assert steps.intercept == theirs.intercept_[0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("loss", [*LABELS, *QUANTITIES])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_row_that_is_not_finite_shows(kernel, rng, loss, value, sparse):
+    X, y = problem(rng, labels=True)
+    for column, number in ((3, value), (3, 0.5)):
+        X[50, column] = number
+        steps, *_ = stochastic(kernel, 11, loss)
+        step, trace = steps.step_csr if sparse else steps.step, np.empty((3, 4))
+        data = stored(X) if sparse else (X,)
+        with np.errstate(all="ignore"):
+            step(*data, y, None, np.arange(60), np.full(60, 0.05), trace)
+        assert np.isnan(trace[:, 3]).tolist() == [False, False, number != 0.5]

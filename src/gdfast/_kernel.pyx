@@ -1191,7 +1191,7 @@ cdef class Stochastic:
         self.sgd.paid = NULL if paid is None else &paid[0]
         self.sgd.t = self.sgd.scale = self.sgd.mean_scale = 1.0
         self.sgd.intercept = self.sgd.mean_intercept = self.sgd.mean_share = 0.0
-        self.sgd.owed = self.sgd.objective = self.sgd.loss = 0.0
+        self.sgd.owed = self.sgd.objective = self.sgd.loss = self.sgd.nothing = 0.0
         measure(&self.sgd)
 
     @property
@@ -1237,8 +1237,8 @@ cdef class Stochastic:
     ) except -1:
         # The number of steps of an epoch.
         cdef Py_ssize_t i, n_epochs = trace.shape[0]
-        if n_epochs < 1 or trace.shape[1] != 3 or order.shape[0] % n_epochs != 0:
-            raise ValueError("trace must have shape (n_epochs, 3)")
+        if n_epochs < 1 or trace.shape[1] != 4 or order.shape[0] % n_epochs != 0:
+            raise ValueError("trace must have shape (n_epochs, 4)")
         if y.shape[0] != n_rows:
             raise ValueError("y must have one value for each row of X")
         if sample_weight is not None and sample_weight.shape[0] != n_rows:
@@ -1269,10 +1269,11 @@ cdef class Stochastic:
             The rows to take, in this order.
         rates : ndarray of float64, shape (n_steps,)
             Learning rate of every step.
-        trace : ndarray of float64, shape (n_epochs, 3), changed
+        trace : ndarray of float64, shape (n_epochs, 4), changed
             Of as many equal parts of the steps: the sum of the losses of their rows,
-            each before its own step, that of losses and penalties, and the sum of
-            |coef| and of |intercept| after them, which is finite if these are.
+            each before its own step, that of losses and penalties, the sum of |coef|
+            and |intercept| after them, which is finite if these are, and 0 or, if a
+            prediction was not finite, NaN.
 
         Raises
         ------
@@ -1306,7 +1307,7 @@ cdef class Stochastic:
             for j in range(d):
                 last[j] = X[n - 1, j]
             for e in range(trace.shape[0]):
-                self.sgd.loss = self.sgd.objective = 0.0
+                self.sgd.loss = self.sgd.objective = self.sgd.nothing = 0.0
                 step_on_rows(
                     &self.sgd, &X[0, 0], step, n, last, &y[0], weight,
                     &order[e * part], part, &rates[e * part],
@@ -1361,7 +1362,7 @@ cdef class Stochastic:
             values, columns = &data[0], &indices[0]
         with nogil:
             for e in range(trace.shape[0]):
-                self.sgd.loss = self.sgd.objective = 0.0
+                self.sgd.loss = self.sgd.objective = self.sgd.nothing = 0.0
                 in_range = step_on_sparse_rows(
                     &self.sgd, values, columns, &indptr[0], &y[0], weight,
                     &order[e * part], part, &rates[e * part],

@@ -811,7 +811,7 @@ class Stochastic:
         self.intercept_rate, self.sums_objective = intercept_rate, sums_objective
         self.average_from = average_from
         self.t, self.intercept, self.mean_intercept, self.owed = 1.0, 0.0, 0.0, 0.0
-        self.loss_sum = self.objective_sum = 0.0
+        self.loss_sum = self.objective_sum = self.nothing = 0.0
         self.in_order = False  # NumPy rounds as it likes
         self.measure()
 
@@ -854,6 +854,7 @@ class Stochastic:
     ) -> None:
         """Make a step on a row of values x, those of the columns `at`."""
         z = float(self.scale * (x @ self.w[at]) + self.intercept)
+        self.nothing += 0.0 * z
         found = LOSSES[self.kind](np.array([z]), np.array([y]), self.param)
         loss, slope = (float(value[0]) for value in found)
         if self.sums_objective:
@@ -901,8 +902,8 @@ class Stochastic:
         trace: Doubles,
     ) -> None:
         """Raise for shapes that disagree and rows that are not there."""
-        if not len(trace) or trace.shape[1] != 3 or len(order) % len(trace):
-            raise ValueError("trace must have shape (n_epochs, 3)")
+        if not len(trace) or trace.shape[1] != 4 or len(order) % len(trace):
+            raise ValueError("trace must have shape (n_epochs, 4)")
         if len(y) != n_rows:
             raise ValueError("y must have one value for each row of X")
         if sample_weight is not None and len(sample_weight) != n_rows:
@@ -919,10 +920,10 @@ class Stochastic:
         size = len(order) // len(trace)
         for epoch, row in enumerate(trace):
             part = slice(epoch * size, (epoch + 1) * size)
-            self.loss_sum = self.objective_sum = 0.0
+            self.loss_sum = self.objective_sum = self.nothing = 0.0
             yield from zip(order[part], rates[part], strict=True)
             magnitude = self.scale * np.abs(self.w).sum() + abs(self.intercept)
-            row[:] = self.loss_sum, self.objective_sum, magnitude
+            row[:] = self.loss_sum, self.objective_sum, magnitude, self.nothing
 
     def step(
         self,

@@ -56,6 +56,7 @@ cdef struct Sgd:
     double owed           # and what it may
     double objective      # sum over the steps
     double loss
+    double nothing        # 0 unless a prediction was not finite
 
 
 cdef inline double loss_of_one(
@@ -138,6 +139,7 @@ cdef inline double begin_step(
     # `product` is w . x, `square` the sum of x^2.
     cdef double z = sgd.scale * product + sgd.intercept, slope, loss, step
     loss = loss_of_one(sgd.kind, z, y, sgd.param, &slope)
+    sgd.nothing += 0.0 * z
     if sgd.in_order and sgd.kind == LOG_LOSS:
         slope = logistic_slope(z, y)
     if sgd.sums_objective:
@@ -185,14 +187,14 @@ cdef inline double logistic_slope(double z, double y) noexcept nogil:
 
 
 cdef inline double truncated(
-    const Sgd* sgd, double w, double inverse, double* paid
+    double w, double scale, double inverse, double owed, double* paid
 ) noexcept nogil:
     # A coefficient brought nearer to zero by what is owed and not paid yet, without a
-    # branch that nobody foresees; `inverse` is 1 / scale.
-    cdef double sign = copysign(1.0, w), size = sgd.owed + sign * paid[0], value
-    size = size / sgd.scale if sgd.in_order else size * inverse
+    # branch that nobody foresees; `inverse` is 1 / scale, or 0 to divide by it.
+    cdef double sign = copysign(1.0, w), size = owed + sign * paid[0], value
+    size = size * inverse if inverse != 0.0 else size / scale
     value = sign * max(0.0, fabs(w) - size)
-    paid[0] += sgd.scale * (value - w)
+    paid[0] += scale * (value - w)
     return value
 
 
@@ -255,12 +257,19 @@ cdef inline double dot_in_order(
 
 
 cdef inline double square_of(const x_value* x, Py_ssize_t n) noexcept nogil:
-    # The sum of x^2.
-    cdef Py_ssize_t j
-    cdef double total = 0.0
-    for j in range(n):
-        total += <double> x[j] * <double> x[j]
-    return total
+    # The sum of x^2, in four sums.
+    cdef Py_ssize_t j = 0
+    cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0
+    while j + 4 <= n:
+        a += <double> x[j] * <double> x[j]
+        b += <double> x[j + 1] * <double> x[j + 1]
+        c += <double> x[j + 2] * <double> x[j + 2]
+        d += <double> x[j + 3] * <double> x[j + 3]
+        j += 4
+    while j < n:
+        a += <double> x[j] * <double> x[j]
+        j += 1
+    return (a + b) + (c + d)
 
 
 cdef inline double add_row(
@@ -309,6 +318,7 @@ cdef inline void note(const Sgd* sgd, double* row) noexcept nogil:
     row[0] = sgd.loss
     row[1] = sgd.objective
     row[2] = sgd.scale * size_of(sgd.w, sgd.n_features) + fabs(sgd.intercept)
+    row[3] = sgd.nothing
 
 
 cdef inline void measure(Sgd* sgd) noexcept nogil:
@@ -342,9 +352,11 @@ cdef inline void step_on_row(
             add_row(x, -sgd.mean_share * factor, sgd.mean, n, ahead)
     end_step(sgd, rate)
     if sgd.l1 != 0.0:
-        inverse = 1.0 / sgd.scale
+        inverse = 0.0 if sgd.in_order else 1.0 / sgd.scale
         for j in range(n):
-            sgd.w[j] = truncated(sgd, sgd.w[j], inverse, &sgd.paid[j])
+            sgd.w[j] = truncated(
+                sgd.w[j], sgd.scale, inverse, sgd.owed, &sgd.paid[j]
+            )
 
 
 cdef inline void come_near(const x_value* x, Py_ssize_t n) noexcept nogil:
@@ -383,28 +395,20 @@ cdef inline void step_on_rows(
 # ---- sparse rows
 
 cdef inline double sparse_dot(
-    const x_value* x, const index_value* index, Py_ssize_t n, const double* w,
-    double* square,
+    const x_value* x, const index_value* index, Py_ssize_t n, const double* w
 ) noexcept nogil:
-    # x . w in four sums, as one would wait for itself, and the sum of x^2 in two.
+    # x . w in four sums, as one would wait for itself.
     cdef Py_ssize_t k = 0
-    cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0, even = 0.0, odd = 0.0
+    cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0
     while k + 4 <= n:
         a += w[index[k]] * <double> x[k]
         b += w[index[k + 1]] * <double> x[k + 1]
         c += w[index[k + 2]] * <double> x[k + 2]
         d += w[index[k + 3]] * <double> x[k + 3]
-        even += <double> x[k] * <double> x[k] + <double> x[k + 2] * <double> x[k + 2]
-        odd += (
-            <double> x[k + 1] * <double> x[k + 1]
-            + <double> x[k + 3] * <double> x[k + 3]
-        )
         k += 4
     while k < n:
         a += w[index[k]] * <double> x[k]
-        even += <double> x[k] * <double> x[k]
         k += 1
-    square[0] = even + odd
     return (a + b) + (c + d)
 
 
@@ -433,13 +437,19 @@ cdef inline void sparse_truncate(
 ) noexcept nogil:
     # w += factor x, and what is owed off that; keeps the sums of sizes and squares.
     cdef Py_ssize_t k, j
-    cdef double before, after, sizes = 0.0, squares = 0.0, inverse = 1.0 / sgd.scale
+    cdef double before, after, sizes = 0.0, squares = 0.0
+    cdef double scale = sgd.scale, owed = sgd.owed
+    cdef double inverse = 0.0 if sgd.in_order else 1.0 / scale
+    cdef double* w = sgd.w
+    cdef double* paid = sgd.paid
     for k in range(n):
         j = index[k]
-        before = sgd.w[j]
+        before = w[j]
+        if before == 0.0 and factor == 0.0:
+            continue
         after = before + factor * <double> x[k]
-        after = truncated(sgd, after, inverse, &sgd.paid[j])
-        sgd.w[j] = after
+        after = truncated(after, scale, inverse, owed, &paid[j])
+        w[j] = after
         sizes += fabs(after) - fabs(before)
         squares += (after - before) * (after + before)
     sgd.size += sgd.scale * sizes
@@ -451,10 +461,13 @@ cdef inline void step_on_sparse_row(
     double y, double weight, double rate,
 ) noexcept nogil:
     cdef bint moves
-    cdef double square, step, factor
-    cdef double product = sparse_dot(x, index, n, sgd.w, &square)
+    cdef double square = 0.0, product, step, factor
+    if sgd.rule != BY_RATE:
+        square = square_of(x, n)
     if sgd.in_order:
         product = sparse_dot_in_order(x, index, n, sgd.w)
+    else:
+        product = sparse_dot(x, index, n, sgd.w)
     step = begin_step(sgd, product, square, y, weight, rate, &moves)
     if not moves:
         return
@@ -466,7 +479,7 @@ cdef inline void step_on_sparse_row(
         sparse_truncate(sgd, x, index, n, factor)
     elif step != 0.0:
         sparse_add(x, index, n, factor, sgd.w)
-        sgd.square += step * (2.0 * sgd.scale * product + step * square)
+        sgd.square += step * (2.0 * sgd.scale * product + step * square_of(x, n))
 
 
 cdef inline void foresee_sparse_row(
@@ -476,9 +489,12 @@ cdef inline void foresee_sparse_row(
     cdef Py_ssize_t k = 0
     while k < n:
         prefetch_far(x + k)
-        prefetch_far(index + k)
         k += LINE // <Py_ssize_t> sizeof(x_value)
     prefetch_far(x + n - 1)  # which may be on a further line
+    k = 0
+    while k < n:
+        prefetch_far(index + k)
+        k += LINE // <Py_ssize_t> sizeof(index_value)
     prefetch_far(index + n - 1)
 
 

@@ -169,6 +169,8 @@ class Trained(NamedTuple):
     diverged : tuple of float or None
         Mean loss of the last epoch and that of no model, if slopes were cut and the
         former is higher.
+    finite : bool
+        Whether all predictions were, as they are where X is and nothing overflows.
     """
 
     model: Model
@@ -176,6 +178,7 @@ class Trained(NamedTuple):
     scores: list[float]
     reason: str
     diverged: tuple[float, float] | None
+    finite: bool
 
 
 class Rates:
@@ -398,12 +401,12 @@ class Descent:
 
         Returns
         -------
-        ndarray of float64, shape (n_epochs, 3)
-            Sums of the losses, and of losses and penalties, and what is finite if the
-            model is.
+        ndarray of float64, shape (n_epochs, 4)
+            Sums of the losses, and of losses and penalties, what is finite if the model
+            is, and what is if all predictions are.
         """
-        seen = np.empty((n_epochs, 3))
-        total = np.zeros(2)
+        seen = np.empty((n_epochs, 4))
+        total = np.zeros(4)
         for start in range(0, len(order), self._piece):
             if start and stopped():
                 break
@@ -412,8 +415,8 @@ class Descent:
             self.steps.in_order = bool(rates[0] > self._safe_rate)
             self._step(*self._data, rows, rates, seen)
             if len(rows) < len(order):
-                total += seen[0, :2]
-                seen[0, :2] = total
+                total += seen[0]
+                seen[0, [0, 1, 3]] = total[[0, 1, 3]]
             if watched and self._factor:
                 self._scale = shrunk(self._scale, 1.0 - self._factor * rates)
         return seen
@@ -543,7 +546,7 @@ def train_rows(
     n_rows = len(order) if trained_on is None else int(trained_on.sum())
     objectives: list[float] = []
     scores: list[float] = []
-    best, idle, reason, together = math.inf, 0, "", 1
+    best, idle, reason, together, finite = math.inf, 0, "", 1, True
     if held_out is None and watch is None:
         together = descent.fitting(n_rows)
     while len(objectives) < task.max_iter and not reason:
@@ -561,8 +564,9 @@ def train_rows(
         rows = orders[-1]
         every = rows if n_epochs == 1 else np.concatenate(orders)
         trace = descent.epochs(every, n_epochs, watch is not None, stopped).tolist()
-        for _, objective_sum, magnitude in trace:
+        for _, objective_sum, magnitude, nothing in trace:
             objectives.append(objective_sum / n_rows)
+            finite &= nothing == 0
             if not math.isfinite(magnitude):
                 raise ValueError(
                     "Floating-point under-/overflow occurred at epoch "
@@ -601,7 +605,7 @@ def train_rows(
     if loss_sum >= CUT_LOSS:
         last, none = loss_sum / n_rows, _loss_of_nothing(task, X, y, rows)
         diverged = (last, none) if last > none else None
-    return Trained(model, objectives, scores, reason or _all(task), diverged)
+    return Trained(model, objectives, scores, reason or _all(task), diverged, finite)
 
 
 def _enough(task: Task, scored: bool) -> str:

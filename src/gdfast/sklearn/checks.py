@@ -17,16 +17,20 @@ from gdfast._typing import Doubles, Floats
 from gdfast._validation import check_sparse_indices
 from gdfast.csr import CSR, Matrix
 
+MANY_VALUES = 1 << 16
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
-def is_plain(X: Any) -> TypeGuard[Floats]:
+def is_plain(X: Any, later: bool = False) -> TypeGuard[Floats]:
     """Whether X is a table that is used as it is, and finite.
 
     Parameters
     ----------
     X : object
         What a user passed in.
+    later : bool
+        Whether a training will show what is not finite, so that many values need not
+        be read for it.
 
     Returns
     -------
@@ -38,6 +42,8 @@ def is_plain(X: Any) -> TypeGuard[Floats]:
     flags = X.flags
     if not (flags.c_contiguous and flags.aligned and X.size):
         return False
+    if later and X.size > MANY_VALUES:
+        return True
     return math.isfinite(np.vdot(X, X))  # if not, scikit-learn is to find out why
 
 

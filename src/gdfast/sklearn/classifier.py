@@ -193,7 +193,7 @@ n_features)
         else:
             _check_partial_fit_first_call(twin, classes)
         rows = Rows(X, y, check_weights(sample_weight, X, self.early_stopping))
-        ends = self._train(twin, task, rows, coef_init, intercept_init, callback)
+        ends = self._trained(twin, task, rows, coef_init, intercept_init, callback)
         self._publish(twin, ends, partial=False)
         return self
 
@@ -241,7 +241,7 @@ n_features)
         if classes is not None or first:
             _check_partial_fit_first_call(twin, classes)
         rows = Rows(X, y, check_weights(sample_weight, X, self.early_stopping))
-        ends = self._train(twin, task, rows, None, None, None)
+        ends = self._trained(twin, task, rows, None, None, None)
         twin.stop_reason_ = ONE_EPOCH
         self._publish(twin, ends, partial=True)
         return self
@@ -249,7 +249,7 @@ n_features)
     def _check_rows(self, twin: Self, X: Any, y: Any, first: bool) -> tuple[Any, Any]:
         """Return features and labels, and let the twin know the features."""
         if not (
-            is_plain(X)
+            is_plain(X, not self.early_stopping)
             and is_plain_line(y, len(X), "iubU")
             and keeps_features(twin, X.shape[1], first)
         ):

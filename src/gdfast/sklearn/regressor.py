@@ -186,8 +186,8 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
         """
         task, twin = self._task(), self._started_afresh()
         rows = self._check(twin, X, y, sample_weight)
-        end = self._train(twin, task, rows, coef_init, intercept_init, callback)
-        self._publish(twin, [end], partial=False)
+        ends = self._trained(twin, task, rows, coef_init, intercept_init, callback)
+        self._publish(twin, ends, partial=False)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -217,15 +217,15 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
             self._more_validate_params(for_partial_fit=True)
         task, twin = self._task()._replace(max_iter=1), self._twin()
         rows = self._check(twin, X, y, sample_weight)
-        end = self._train(twin, task, rows, None, None, None)
+        ends = self._trained(twin, task, rows, None, None, None)
         twin.stop_reason_ = ONE_EPOCH
-        self._publish(twin, [end], partial=True)
+        self._publish(twin, ends, partial=True)
         return self
 
     def _check(self, twin: Self, X: Any, y: Any, sample_weight: Any) -> Rows:
         """Return the data, and let the twin know the features."""
         first = twin.__dict__.get("coef_") is None
-        plain = is_plain(X) and is_plain_line(y, len(X), "fiu")
+        plain = is_plain(X, not self.early_stopping) and is_plain_line(y, len(X), "fiu")
         if plain:
             y = y.astype(X.dtype, copy=False)
             plain = bool(np.isfinite(np.vdot(y, y)))
@@ -266,7 +266,7 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
         coef_init: Any,
         intercept_init: Any,
         callback: Callback | None,
-    ) -> Trained:
+    ) -> list[Trained]:
         """Train the twin."""
         X, y, sample_weight = rows
         start, dtype = self._start(twin, X, coef_init, intercept_init)
@@ -309,7 +309,7 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
             if self.average <= twin.t_ - 1.0:
                 coef, intercept = twin._average_coef, twin._average_intercept
         twin.coef_, twin.intercept_ = coef, intercept
-        return end
+        return [end]
 
     def _decision_function(self, X: Any) -> NDArray[Any]:
         """Return predictions."""

@@ -30,6 +30,7 @@ from gdfast.losses import (
     SquaredEpsilonInsensitive,
     SquaredHinge,
 )
+from gdfast.sklearn.checks import check_rows
 from gdfast.stochastic import Epoch, Task, Trained, Watch
 
 Callback = Callable[[Epoch], Any]
@@ -227,6 +228,17 @@ class Stochastic(BaseEstimator):
             for name in ("coef_", "intercept_", *AVERAGED):
                 attributes.pop(name, None)
         return twin
+
+    def _trained(self, twin: Self, task: Task, rows: Rows, *rest: Any) -> list[Trained]:
+        """Train the twin; then raise for values of X that nobody has looked at."""
+        try:
+            ends: list[Trained] = self._train(twin, task, rows, *rest)
+        except ValueError:
+            check_rows(self._twin(), rows.X, rows.y, reset=True)
+            raise
+        if not all(end.finite for end in ends):
+            check_rows(self._twin(), rows.X, rows.y, reset=True)
+        return ends
 
     def _hold_out(
         self, rows: Rows, y: NDArray[Any]
