@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
-    BaseEstimator,
     ClassifierMixin,
     MultiOutputMixin,
     RegressorMixin,
@@ -30,6 +29,7 @@ from gdfast.callbacks import Iteration
 from gdfast.fit import Fit
 from gdfast.losses import LOSSES, HalfSquaredError, LogLoss, Loss, check_loss
 from gdfast.optimizers import Optimizer
+from gdfast.sklearn.base import Estimator
 from gdfast.stopping import ConvergenceWarning as Unfinished
 from gdfast.training import train
 
@@ -38,7 +38,7 @@ OF_CLASSES = [name for name, loss in LOSSES.items() if loss().has_labels]
 WITH_PROBABILITIES = ("log_loss", "multinomial", "modified_huber")
 
 
-class GradientDescent(BaseEstimator):
+class GradientDescent(Estimator):
     """What both estimators have in common: `train`, and what it leaves behind."""
 
     # These are no metadata of the samples.
@@ -116,12 +116,6 @@ class GradientDescent(BaseEstimator):
                 self.intercept_ if intercept_init is None else intercept_init
             )
         return coef_init, intercept_init
-
-    def _twin(self) -> Self:
-        """Return what the estimator will be if nothing goes wrong until then."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        return twin
 
     def _publish(self, twin: Self, fit: Fit, coef: Doubles, intercept: Any) -> None:
         """Become the twin, with what came of the training."""

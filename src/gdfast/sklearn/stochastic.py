@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config, linear_model
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metadata_routing import UNUSED
 
@@ -30,6 +29,7 @@ from gdfast.losses import (
     SquaredEpsilonInsensitive,
     SquaredHinge,
 )
+from gdfast.sklearn.base import Estimator
 from gdfast.sklearn.checks import check_rows
 from gdfast.stochastic import Epoch, Task, Trained, Watch
 
@@ -143,7 +143,7 @@ def classifier_seed(random_state: int) -> int:
         return int(_seeded.randint(MAX_INT))
 
 
-class Stochastic(BaseEstimator):
+class Stochastic(Estimator):
     """What regressor and classifier have in common."""
 
     # What fit adds is no metadata of the samples.
@@ -210,12 +210,6 @@ class Stochastic(BaseEstimator):
         loss = LOSSES[self.loss]
         grows = self.learning_rate == "optimal" and loss.smooth
         return loss.max_curvature if grows else 0.0
-
-    def _twin(self) -> Self:
-        """Return what the estimator will be if nothing goes wrong until then."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        return twin
 
     def _started_afresh(self) -> Self:
         """Return a twin for `fit`, without what the last fit has left."""
