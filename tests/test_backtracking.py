@@ -134,3 +134,11 @@ def test_no_scale_makes_numpy_warn(scale, loss, data):
     if scale in (1e-7, 1e7):
         same = gdfast.train(X, y, fit_intercept=False, **options)
         assert fit.loss == pytest.approx(same.loss, rel=0.05)
+
+
+def test_a_target_too_large_for_a_count_ends_without_a_traceback():
+    try:
+        fit = gdfast.train([[1.0]], [1e300], loss="poisson", max_iter=50)
+    except (ValueError, gdfast.DivergenceError):
+        return
+    assert np.isfinite(fit.coef).all()

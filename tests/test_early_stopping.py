@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import gdfast
-from gdfast import descent, drivers, schedules
+from gdfast import descent, drivers, schedules, training
 
+BOUNDED = {"penalty": "l1", "alpha": 0.2, "bounds": (0, 1)}
 METHODS = {"moments": -np.inf, "passes": np.inf}
 
 
@@ -76,8 +77,8 @@ def test_it_stops_where_a_loop_does(
     np.testing.assert_allclose(fit.history["validation_loss"], others, rtol=1e-9)
     np.testing.assert_allclose(fit.coef, best[:-1], rtol=1e-9)
     np.testing.assert_allclose(fit.intercept, best[-1], rtol=1e-9)
-    assert fit.loss == fit.history["loss"][np.argmin(others)]
-    assert f"in iteration {np.argmin(others) + 1}," in fit.stop_reason
+    assert fit.loss == pytest.approx(losses[np.argmin(others)], rel=1e-9)
+    assert f"after {np.argmin(others)}, whose model" in fit.stop_reason
 
 
 def test_the_best_model_is_kept_however_a_run_ends(data):
@@ -90,7 +91,7 @@ def test_the_best_model_is_kept_however_a_run_ends(data):
     assert fit.n_iter == 500
     np.testing.assert_allclose(fit.coef, best[:-1], rtol=1e-9)
     assert fit.stop_reason.endswith(
-        f"The model is that of iteration {at + 1}, whose loss on the rows held out is "
+        f"The model is that after {at} iterations, whose loss on the rows held out is "
         f"the lowest, {others[at]:.6g}."
     )
     fit = gdfast.train(
@@ -221,18 +222,26 @@ def test_a_callback_sees_the_loss_of_rows_held_out(data):
 @pytest.mark.parametrize(
     "options",
     [
-        {"early_stopping": True, "random_state": 1, "learning_rate": 0.02},
+        {"early_stopping": True, "learning_rate": 0.02},
         {"learning_rate": schedules.Adaptive(0.4)},
         {
             "early_stopping": True,
-            "random_state": 1,
             "learning_rate": schedules.Adaptive(0.1),
             "optimizer": "momentum",
         },
+        {"early_stopping": True, "learning_rate": 0.01, "optimizer": "accelerated"},
+        {
+            "early_stopping": True,
+            "learning_rate": 0.003,
+            "batch_size": 9,
+            "average": 20,
+            "n_iter_no_change": 20,
+        },
     ],
-    ids=["early", "adaptive", "both"],
+    ids=["early", "adaptive", "both", "accelerated", "average"],
 )
 def test_it_goes_on_as_if_it_had_not_stopped(data, first, options, tmp_path):
+    options = {"random_state": 1, "n_iter_no_change": 8, **options}
     whole = gdfast.train(*data, max_iter=60, **options)
     assert whole.n_iter > 20
     begun = gdfast.train(*data, max_iter=first, **options)
@@ -332,6 +341,15 @@ def test_wrong_values_are_named(data, options, error, message):
         gdfast.train(*data, **options)
 
 
+def test_only_the_same_loss_goes_on(data):
+    X, y = data
+    fit = gdfast.train(X, y, max_iter=3, loss="huber")
+    with pytest.raises(ValueError, match="resume has the loss 'huber'"):
+        gdfast.train(X, y, resume=fit)
+    with pytest.raises(ValueError, match="resume must have ended within bounds"):
+        gdfast.train(X, y, resume=fit, loss="huber", bounds=(0, 1e-9))
+
+
 def test_only_the_same_kind_of_run_goes_on(data):
     plain = gdfast.train(*data, max_iter=3)
     early = gdfast.train(*data, max_iter=3, early_stopping=True, random_state=0)
@@ -354,3 +372,81 @@ def test_adaptive_checks_its_parameters(arguments):
 def test_adaptive_does_not_warm_up():
     with pytest.raises(ValueError, match="schedule must not be adaptive"):
         schedules.WarmUp(schedules.Adaptive(0.1), 5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer": "nesterov", "learning_rate": 0.02},
+        {"optimizer": "accelerated"},
+        {"loss": "huber", "learning_rate": "backtracking"},
+        {"batch_size": 1, "learning_rate": 0.005},
+        {"batch_size": 7, "learning_rate": 0.01, "average": True},
+        {"standardize": True, "optimizer": "accelerated"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("more", [{}, BOUNDED])
+def test_the_model_that_is_kept_is_a_model(data, options, more):
+    # Not the point where a gradient was taken, nor what an epoch saw on its way.
+    X, y = data
+    fit = gdfast.train(
+        X, y, early_stopping=True, random_state=3, max_iter=60, n_iter_no_change=10,
+        **options, **more,
+    )  # fmt: skip
+    held_out = split(len(X), 3)
+    loss = options.get("loss", "squared_error")
+    mean = gdfast.loss(X[~held_out], y[~held_out], fit.coef, fit.intercept, loss=loss)
+    if not options.get("standardize"):  # whose penalty is that of other columns
+        mean += 0.2 * abs(fit.coef).sum() if more else 0
+        assert fit.loss == pytest.approx(mean, rel=1e-9)
+    other = gdfast.loss(X[held_out], y[held_out], fit.coef, fit.intercept, loss=loss)
+    lowest = fit.history["validation_loss"].min()
+    assert other == pytest.approx(lowest, rel=1e-9)
+    if more:
+        assert fit.coef.min() >= 0
+        assert fit.coef.max() <= 1
+        assert (fit.coef == 0).any() != ("average" in options)
+
+
+def test_an_average_is_what_is_looked_at(data):
+    options = {"batch_size": 1, "learning_rate": 0.005, "max_iter": 40}
+    options |= {"early_stopping": True, "random_state": 3, "n_iter_no_change": 99}
+    last = gdfast.train(*data, **options)
+    mean = gdfast.train(*data, average=True, **options)
+    assert np.array_equal(mean.history["loss"][:-1], last.history["loss"][:-1])
+    seen = [fit.history["validation_loss"][1:] for fit in (mean, last)]
+    assert (seen[0] != seen[1]).all()
+
+
+@pytest.mark.parametrize("calls", [1, 2, 5])
+def test_ctrl_c_keeps_the_best_model(data, calls, monkeypatch):
+    class Progress:
+        def __enter__(self):
+            return self.told
+
+        def __exit__(self, *_):
+            return False
+
+        def told(self, n_iter, loss):
+            if n_iter == calls:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "progress_bar", lambda _: Progress())
+    options = {"early_stopping": True, "random_state": 3, "n_iter_no_change": 99}
+    fit = gdfast.train(*data, verbose=True, on_interrupt="return", **options)
+    assert fit.n_iter == calls - 1
+    assert len(fit.history["validation_loss"]) == calls
+    same = gdfast.train(*data, max_iter=max(1, calls - 1), **options)
+    if calls > 1:
+        assert np.array_equal(same.coef, fit.coef)
+
+
+def test_a_run_on_batches_says_when_it_no_longer_falls(data):
+    options = {"batch_size": 10, "shuffle": False, "learning_rate": 0.01}
+    fits = [gdfast.train(*data, max_iter=n, **options) for n in (3000, 4000)]
+    assert fits[0].loss == pytest.approx(fits[1].loss, rel=1e-9)
+    for fit in fits:
+        assert "the loss no longer falls" in fit.stop_reason
+        assert "average=True" in fit.stop_reason

@@ -183,7 +183,7 @@ def test_all_public_names_are_documented():
     assert named["gdfast.optimizers"] == [*rules, "Optimizer"]
     schedules = [schedule.__name__ for schedule in gdfast.schedules.SCHEDULES]
     assert named["gdfast.schedules"] == [*schedules, "Schedule"]
-    face = (SOURCE / "sklearn" / "__init__.py").read_text()
+    face = files("gdfast").joinpath("sklearn", "__init__.py").read_text()
     estimators = ast.literal_eval(face.partition("__all__ = ")[2])
     assert sorted(named["gdfast.sklearn"]) == estimators
 

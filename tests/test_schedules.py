@@ -7,6 +7,7 @@ import pytest
 
 import gdfast
 from gdfast import descent, drivers
+from gdfast import schedules as schedules_module
 from gdfast.schedules import (
     SCHEDULES,
     Adaptive,
@@ -193,3 +194,18 @@ def test_messages_name_the_largest_rate(data):
         gdfast.train(*data, learning_rate=Exponential(50.0, 0.5), max_iter=60)
     fit = gdfast.train(*data, learning_rate=Exponential(0.1, 0.5), max_iter=90)
     assert "its largest, 0.1, is" in fit.stop_reason or "0.1" not in fit.stop_reason
+
+
+def test_what_a_function_returned_is_not_known_for_ever(data, monkeypatch):
+    monkeypatch.setattr(schedules_module, "KNOWN_RATES", 100)
+    asked = []
+
+    def rate(t):
+        asked.append(t)
+        return 0.1
+
+    gdfast.train(*data, learning_rate=rate, max_iter=90, gtol=None)
+    assert asked == list(range(1, 91))
+    known = schedules_module.Function(rate)
+    assert known(np.arange(1, 1001)).tolist() == [0.1] * 1000
+    assert len(known.known) <= 100

@@ -642,3 +642,16 @@ def test_what_is_not_finite_among_many_values_is_found(cls, value):
             method(X, y)
         assert str(found.value) == str(expected.value)
     assert {name: id(kept) for name, kept in vars(model).items()} == before
+
+
+def test_divergence_to_nan_is_loud_too():
+    X = np.random.default_rng(0).standard_normal((60, 3)) * 1e200
+    with pytest.warns(ConvergenceWarning, match="steps were too large"):
+        SGDRegressor(random_state=0, max_iter=2, tol=None).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("cls", [SGDRegressor, SGDClassifier])
+def test_a_callback_can_be_called(cls):
+    X = np.ones((4, 1))
+    with pytest.raises(TypeError, match="callback must be callable, got 3"):
+        cls().fit(X, [0, 1, 0, 1], callback=3)

@@ -218,7 +218,8 @@ def _judged(at: Smooth, seen: Smooth, rate: float) -> tuple[bool, float]:
         moved = seen.point - at.point
         square = float(moved @ moved)
         bent = float((seen.gradient - at.gradient) @ moved)
-        promised = float(at.gradient @ moved) + square / (2 * rate)
+        longest = square / (2 * rate) if rate > 0 else 0.0  # of one that underflowed
+        promised = float(at.gradient @ moved) + longest
     if square == 0 or not math.isfinite(at.value):
         return True, rate  # what is not finite the caller sees in the trace
     if not math.isfinite(seen.value):

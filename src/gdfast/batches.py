@@ -241,7 +241,9 @@ class Batches:
             trace[row] = objective, np.nan, np.abs(params - before).max()
         self._has_begun |= len(steps) > 0
         if end:
-            self._end(params, trace[-1])
+            self.last = params.copy()
+            params[:] = self.averaged(params)
+            trace[-1] = self.look_at(params)
             if path is not None:
                 path[-1] = params
         return trace, path
@@ -316,16 +318,45 @@ class Batches:
         if self._path_sum is not None and self.n_steps >= self._average:
             self._path_sum += params
 
-    def _end(self, params: Doubles, row: Doubles) -> None:
-        """Average the parameters, and note loss and gradient of all rows there."""
-        self.last = params.copy()
+    def averaged(self, params: Doubles) -> Doubles:
+        """Return the model: the average if one is asked for, else a copy.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_params,)
+            The parameters after the last update.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_params,)
+            The model.
+        """
         n_averaged = self.n_steps - self._average + 1
-        if self._path_sum is not None and n_averaged > 0:
-            params[:] = self._path_sum / n_averaged
+        if self._path_sum is None or n_averaged <= 0:
+            return params.copy()
+        mean: Doubles = self._path_sum / n_averaged
+        return mean
+
+    def look_at(self, params: Doubles) -> Doubles:
+        """Return the row of a trace of some parameters.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_params,)
+            The parameters.
+
+        Returns
+        -------
+        ndarray of float64, shape (3,)
+            Loss and gradient of all rows, and inf.
+        """
+        row = np.empty(3)
         gradient, loss_sum, weight_sum = self.summation.gradient(params)
+        gradient /= weight_sum
         self.updater.step.take_step(
-            loss_sum / weight_sum, params, gradient / weight_sum, None, params, row
+            loss_sum / weight_sum, params, gradient, None, params.copy(), row
         )
+        return row
 
 
 def drawn(generator: np.random.Generator, n_rows: int) -> NDArray[np.int64]:

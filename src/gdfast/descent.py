@@ -37,18 +37,15 @@ class Best(NamedTuple):
 
     Parameters
     ----------
-    iteration : int
-        The one that saw it, from 1.
-    loss : float
-        Its mean loss and penalty on the rows trained on.
+    n_iter : int
+        Updates made before it.
     held_out : float
-        That on the rows held out, without penalty.
+        Its mean loss on the rows held out, without penalty.
     params : ndarray of float64, shape (n_params,)
         Its parameters.
     """
 
-    iteration: int
-    loss: float
+    n_iter: int
     held_out: float
     params: Doubles
 
@@ -74,6 +71,10 @@ class Descent(NamedTuple):
         Mean loss of rows held out, of the same rows.
     best : Best or None
         The model to keep by these losses; None for the last one.
+    loss : float
+        Mean loss and penalty of the model that is kept.
+    epochs : bool
+        Whether losses but the last one are those that an epoch saw on the way.
     """
 
     params: Doubles
@@ -84,12 +85,22 @@ class Descent(NamedTuple):
     gradient_max: float
     held_out: Doubles | None = None
     best: Best | None = None
+    loss: float = math.nan
+    epochs: bool = False
 
     @property
     def stalled(self) -> bool:
         """Whether no rule ended the run and the last update did not lower the loss."""
-        ended = self.reason.cut_short and self.n_iter > 0
-        return ended and not self.losses[-1] < self.losses[-2]
+        if not self.reason.cut_short or self.last_losses is None:
+            return False
+        before, after = self.last_losses
+        return not after < before
+
+    @property
+    def last_losses(self) -> tuple[float, float] | None:
+        """Losses before and after the last update, or of the last two epochs."""
+        losses = self.losses[:-1] if self.epochs else self.losses
+        return (float(losses[-2]), float(losses[-1])) if len(losses) > 1 else None
 
 
 class Place(NamedTuple):
@@ -139,31 +150,32 @@ class Rows:
         Mean losses and penalties, some rows each.
     path : list of ndarray
         Parameters of the same rows; empty if they are not kept.
-    held_out : list of ndarray
+    held_out : list of float
         Mean losses of rows held out.
     best : list of Best
-        The best model before the first of these rows, and after each lot of them.
+        The best model before the first of these rows, and after each.
 
     Parameters
     ----------
-    keep_path : bool
-        Whether the parameters are kept.
     done : int
         Iterations made before.
     best : Best or None
         The best model of these.
     """
 
-    def __init__(self, keep_path: bool, done: int, best: Best | None) -> None:
-        self.keep_path = keep_path
+    def __init__(self, done: int, best: Best | None) -> None:
         self.done = done
         self.losses: list[Doubles] = []
         self.path: list[Doubles] = []
-        self.held_out: list[Doubles] = []
+        self.held_out: list[float] = []
         self.best: list[Best | None] = [best]
 
     def add(
-        self, trace: Doubles, positions: Doubles | None, held_out: Doubles | None
+        self,
+        trace: Doubles,
+        positions: Doubles | None,
+        model: Doubles | None = None,
+        held_out: float | None = None,
     ) -> None:
         """Keep some rows.
 
@@ -172,26 +184,22 @@ class Rows:
         trace : ndarray of float64, shape (n_rows, 3)
             What the driver noted.
         positions : ndarray of float64, shape (n_rows, n_params), or None
-            The parameters, if they are kept or rows are held out.
-        held_out : ndarray of float64, shape (n_rows,), or None
-            The losses of rows held out.
+            The parameters, if they are kept.
+        model : ndarray of float64, shape (n_params,), or None
+            With rows held out, of which one row is added at a time, the model there.
+        held_out : float or None
+            Its mean loss on them.
         """
-        n_rows = sum(map(len, self.losses))
+        n_iter = self.done + sum(map(len, self.losses))
         self.losses.append(trace[:, 0].copy())  # a view would keep all of the trace
-        if positions is None:
-            return
-        if self.keep_path:
+        if positions is not None:
             self.path.append(positions)
-        if held_out is None:
+        if model is None or held_out is None:
             return
         self.held_out.append(held_out)
-        best, losses = self.best[-1], np.where(np.isnan(held_out), math.inf, held_out)
-        row = int(losses.argmin()) if len(losses) else 0
-        if len(losses) and (best is None or losses[row] < best.held_out):
-            number = self.done + n_rows + row + 1
-            loss, other = float(trace[row, 0]), float(losses[row])
-            best = Best(number, loss, other, positions[row].copy())
-        self.best.append(best)
+        best = self.best[-1]
+        lower = best is None or held_out < best.held_out or math.isnan(best.held_out)
+        self.best.append(Best(n_iter, held_out, model) if lower else best)
 
     def cut(self, n_rows: int) -> None:
         """Let all rows go but the first ones, which ended with a call of the driver.
@@ -204,6 +212,8 @@ class Rows:
         while sum(map(len, self.losses)) > n_rows:
             self.losses.pop()
         del self.path[len(self.losses) :]
+        del self.held_out[len(self.losses) :]
+        del self.best[len(self.losses) + 1 :]
 
 
 def descend(
@@ -261,34 +271,37 @@ def descend(
         The end and the way. The result does not depend on how the steps were grouped
         into calls.
     """
-    rows, stop, end = Rows(keep_path, done, best), None, False
-    with_path = keep_path or held_out is not None
+    rows, stop, end = Rows(done, best), None, False
+    model, other = None, None
     place: Place | None = None
     try:
         params = params.copy()
         n_iter = 0
-        slices = Slices(driver.values_per_step, len(params), with_path)
+        slices = Slices(driver.values_per_step, len(params), keep_path)
         while stop is None and n_iter < max_iter:
             n_steps = min(slices.n_steps, max_iter - n_iter)
             if on_row:
                 n_steps = min(n_steps, every - n_iter % every)
             end = on_row is None and n_iter + n_steps == max_iter
+            if held_out is not None:
+                n_steps, end = 1, False
+                model = _model(driver, params)
+                other = held_out.loss(model)
             state = driver.updater.state.copy()
             place = Place(n_iter, params.copy(), driver.origin, state)
             asks = on_row if n_iter % every == 0 else None
             point = driver.updater.look_ahead(params) if asks else params
             steps = range(done + n_iter, done + n_iter + n_steps)
             started = time.perf_counter()
-            trace, path, others = _take(driver, params, steps, with_path, end, held_out)
+            trace, path = driver.take_steps(params, steps, keep_path, end)
             now = time.perf_counter()
             if n_iter + n_steps < max_iter:
                 slices.learn(n_steps, now - started, deadline - now)
-            stop = monitor.check(trace, end, others)
+            stop = monitor.check(trace, end, other)
             seen = stop is None or stop.n_steps  # else the end shows this row
-            if asks and seen:
-                other = None if others is None else float(others[0])
-                if asks(done + n_iter + 1, float(trace[0, 0]), point, other):
-                    stop = Stop(0, Reason.CALLBACK)
+            row = done + n_iter + 1, float(trace[0, 0]), point, other
+            if asks and seen and asks(*row):
+                stop = Stop(0, Reason.CALLBACK)
             lower = None
             if stop is not None and stop.reason in (Reason.NO_CHANGE, Reason.HELD_OUT):
                 lower = driver.updater.lowered()
@@ -297,10 +310,8 @@ def descend(
                 params = place.restore(driver)
                 n_steps, end = stop.n_steps, lower is None
                 steps = steps[:n_steps]
-                trace, path, others = _take(
-                    driver, params, steps, with_path, end, held_out
-                )
-            rows.add(trace, path, others)
+                trace, path = driver.take_steps(params, steps, keep_path, end)
+            rows.add(trace, path, model, other)
             n_iter += n_steps
             if lower is not None:
                 driver.updater.schedule, stop = lower, None
@@ -319,20 +330,23 @@ def descend(
         params, n_iter = place.restore(driver), place.n_iter
         rows.cut(n_iter)
     if not end:
-        trace, path, others = _take(driver, params, range(0), with_path, True, held_out)
-        rows.add(trace, path, others)
+        trace, path = driver.take_steps(params, range(0), keep_path, end=True)
+        if held_out is not None:
+            model, other = params.copy(), held_out.loss(params)
+        rows.add(trace, path, model, other)
         if stop is None:
-            stop = monitor.check(trace, True, others)
+            stop = monitor.check(trace, True, other)
     loss = float(trace[-1, 0])
     may_diverge = n_iter and (stop is None or stop.reason.cut_short)
     if may_diverge and monitor.ended_above(loss):
         stop = Stop(0, Reason.DIVERGED)
     reason = Reason.MAX_ITER if stop is None else stop.reason
     if on_row and reason is not Reason.CALLBACK:
-        other = None if others is None else float(others[-1])
         ended = on_row(done + n_iter + 1, loss, params, other)
         if ended and reason is Reason.MAX_ITER:
             reason = Reason.CALLBACK
+    if (kept := rows.best[-1]) is not None:
+        loss = float(look_at(driver, kept.params)[0])
     return Descent(
         params,
         n_iter,
@@ -340,24 +354,42 @@ def descend(
         np.concatenate(rows.losses),
         np.concatenate(rows.path) if keep_path else None,
         float(trace[-1, 1]),
-        np.concatenate(rows.held_out) if rows.held_out else None,
+        None if held_out is None else np.array(rows.held_out),
         rows.best[-1],
+        loss
+        if rows.best[-1] is None
+        else float(look_at(driver, rows.best[-1].params)[0]),
+        monitor.epochs,
     )
 
 
-def _take(
-    driver: Driver,
-    params: Doubles,
-    steps: range,
-    with_path: bool,
-    end: bool,
-    held_out: HeldOut | None,
-) -> tuple[Doubles, Doubles | None, Doubles | None]:
-    """Make some steps, and find the losses of rows held out where they led."""
-    trace, path = driver.take_steps(params, steps, with_path, end)
-    if held_out is None or path is None:
-        return trace, path, None
-    return trace, path, held_out.losses(path)
+def _model(driver: Driver, params: Doubles) -> Doubles:
+    """Return a copy of the model of some parameters, which may be an average."""
+    return driver.averaged(params) if isinstance(driver, Batches) else params.copy()
+
+
+def look_at(driver: Driver, params: Doubles) -> Doubles:
+    """Return the row of a trace of some parameters, and leave the driver as it is.
+
+    Parameters
+    ----------
+    driver : Driver
+        Knows the objective.
+    params : ndarray of float64, shape (n_params,)
+        The parameters.
+
+    Returns
+    -------
+    ndarray of float64, shape (3,)
+        Mean loss and penalty, the largest component of the gradient, and inf.
+    """
+    if isinstance(driver, Batches):
+        return driver.look_at(params)
+    origin: Any = driver.origin
+    trace, _ = driver.take_steps(params.copy(), range(0), False, end=True)
+    driver.origin = origin
+    row: Doubles = trace[0]
+    return row
 
 
 class Slices:

@@ -53,10 +53,10 @@ def explain(
     reason = _reason(descent, monitor, examples, schedule, fit)
     if descent.best is None or descent.reason is Reason.HELD_OUT:
         return reason
-    iteration, _, held_out, _ = descent.best
+    n_iter, held_out, _ = descent.best
     return (
-        f"{reason} The model is that of iteration {iteration:,}, whose loss on the "
-        f"rows held out is the lowest, {held_out:.6g}."
+        f"{reason} The model is that after {_count(n_iter, 'iteration')}, whose loss "
+        f"on the rows held out is the lowest, {held_out:.6g}."
     )
 
 
@@ -91,10 +91,10 @@ def _reason(
             )
         case Reason.HELD_OUT:
             assert descent.best is not None
-            iteration, _, held_out, _ = descent.best
+            n_iter, held_out, _ = descent.best
             return (
                 f"Stopped early {done}: the loss on the rows held out was the lowest, "
-                f"{held_out:.6g}, in iteration {iteration:,}, whose model this is."
+                f"{held_out:.6g}, after {n_iter:,}, whose model this is."
             )
         case Reason.NO_CHANGE:
             return (
@@ -129,7 +129,9 @@ def _unfinished(
     ]
     if descent.n_iter == 0:
         return f"{parts[0]}."
-    before, after = descent.losses[-2:]
+    if descent.last_losses is None:
+        return f"{parts[0]}."
+    before, after = descent.last_losses
     parts[0] += ", and "
     if descent.stalled:
         parts[0] += "the loss no longer falls."
@@ -162,6 +164,11 @@ def _unfinished(
                 'optimizer="accelerated", which at the condition that the pace shows, '
                 f"{_factor(condition)}, needs about {_count(steps, 'iteration')}"
             )
+    if descent.stalled and descent.epochs:
+        advice.append(
+            "a learning_rate that falls, or average=True, as steps on batches end up "
+            "wandering around the minimum"
+        )
     if descent.stalled and not loss.smooth:
         advice.append(
             "a smaller learning_rate, as steps too long cross the minimum to and fro"

@@ -44,8 +44,8 @@ class State(NamedTuple):
         What that has to know besides.
     watched : ndarray of float64 or None
         What rules know that wait for a lower loss: the learning rate, the lowest loss
-        and the iterations since; with early stopping, iteration, loss, loss on the rows
-        held out, and parameters of the best model as well.
+        and the iterations since; with early stopping, of the best model the iterations
+        before it, the loss on the rows held out, and the parameters as well.
     """
 
     params: Doubles

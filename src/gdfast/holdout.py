@@ -28,24 +28,21 @@ class HeldOut:
     def __init__(self, loss: Loss, examples: Examples, team: Team) -> None:
         self._summation = Summation(loss, examples, team)
 
-    def losses(self, path: Doubles) -> Doubles:
-        """Return the losses of some models.
+    def loss(self, params: Doubles) -> float:
+        """Return the loss of a model.
 
         Parameters
         ----------
-        path : ndarray of float64, shape (n_models, n_params)
-            Their parameters.
+        params : ndarray of float64, shape (n_params,)
+            Its parameters.
 
         Returns
         -------
-        ndarray of float64, shape (n_models,)
-            Mean losses.
+        float
+            The mean loss.
         """
-        losses = np.empty(len(path))
-        for row, params in enumerate(path):
-            _, loss_sum, weight_sum = self._summation.gradient(params)
-            losses[row] = loss_sum / weight_sum
-        return losses
+        _, loss_sum, weight_sum = self._summation.gradient(params)
+        return loss_sum / weight_sum
 
 
 def hold_out(

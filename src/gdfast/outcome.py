@@ -93,7 +93,7 @@ def make_fit(
     fit = Fit(
         coef=coef,
         intercept=plain(intercept),
-        loss=float(descent.losses[-1] if best is None else best.loss),
+        loss=descent.loss,
         n_iter=n_iter,
         converged=descent.reason.converged,
         stop_reason=partial(
@@ -161,7 +161,7 @@ def _watched(run: Prepared, descent: Descent) -> Doubles | None:
     known = [run.driver.last_rate(0), patience.lowest, patience.waited]
     if best is None:
         return np.array(known)
-    return np.array([*known, best.iteration, best.loss, best.held_out, *best.params])
+    return np.array([*known, best.n_iter, best.held_out, *best.params])
 
 
 def _copy(examples: Examples) -> Examples:

@@ -12,7 +12,7 @@ from gdfast._validation import check_coef, check_intercept, raise_nonfinite
 from gdfast.backtracking import Backtracking
 from gdfast.batches import Batches, Batching, largest_curvature
 from gdfast.curvature import needs_moments
-from gdfast.descent import Best, Driver
+from gdfast.descent import Best, Driver, look_at
 from gdfast.drivers import Updater, choose
 from gdfast.fit import Fit, State
 from gdfast.holdout import HeldOut
@@ -26,7 +26,7 @@ from gdfast.sums import Examples, Summation
 from gdfast.threads import Team
 from gdfast.units import Units
 
-KNOWN_LOSSES = 3  # numbers of `State.watched` about all losses, and of the best model
+KNOWN = 5  # numbers of `State.watched` before the parameters of the best model
 
 
 class Start(NamedTuple):
@@ -190,6 +190,12 @@ def resumed_start(
             f"resume has the optimizer {state.optimizer}, which must be given again; "
             f"got {settings.optimizer}"
         )
+    loss = settings.loss
+    if (fit.loss_name, fit.loss_params) != (loss.name, loss.params):
+        raise ValueError(
+            f"resume has the loss {fit.loss_name!r} with {fit.loss_params}, which must "
+            f"be given again; got {loss}"
+        )
     if fit.standardized != (units.columns is not None):
         raise ValueError(
             f"resume was trained with standardize={fit.standardized}, which must be "
@@ -212,12 +218,16 @@ def resumed_start(
             'resume must be given with "backtracking" if it was trained so, and not '
             "otherwise"
         )
-    held_out = state.watched is not None and len(state.watched) > KNOWN_LOSSES
+    held_out = state.watched is not None and len(state.watched) >= KNOWN
     if held_out != (settings.early_stopping is not None):
         raise ValueError(
             "resume must be given with early_stopping if it was trained so, and not "
             "otherwise"
         )
+    bounds = units.trained_bounds
+    coef = state.params[: units.n_coef]
+    if bounds is not None and (coef != coef.clip(*bounds)).any():
+        raise ValueError("resume must have ended within bounds")
     return Start(state.params.copy(), fit.n_iter, state)
 
 
@@ -309,7 +319,7 @@ def _monitor(
     """Return what watches the run, with the losses that others are measured by."""
     zero = None
     if np.count_nonzero(params):  # which takes less time than params.any()
-        zero = _seen(driver, np.zeros_like(params))
+        zero = look_at(driver, np.zeros_like(params))
     epochs = isinstance(driver, Batches)
     adapts = isinstance(settings.schedule, Adaptive)
     falls = settings.optimizer.name == "gd" and settings.loss.smooth
@@ -318,24 +328,17 @@ def _monitor(
         settings.tolerances, zero, falls and not (epochs or adapts), epochs, patience
     )
     if epochs:  # the first one does not show it
-        monitor.first = _seen(driver, params.copy())
+        monitor.first = look_at(driver, params)
     return monitor
 
 
 def _recall(watched: Doubles, patience: Patience, updater: Updater) -> Best | None:
     """Make rules that wait for a lower loss know what they knew at the end of a run."""
-    rate, patience.lowest, waited, *best = watched[: 2 * KNOWN_LOSSES].tolist()
+    rate, patience.lowest, waited, *best = watched[:KNOWN].tolist()
     patience.waited = int(waited)
     if isinstance(updater.schedule, Adaptive):
         updater.schedule = replace(updater.schedule, eta0=rate)
     if not best:
         return None
-    iteration, loss, held_out = best
-    return Best(int(iteration), loss, held_out, watched[2 * KNOWN_LOSSES :].copy())
-
-
-def _seen(driver: Driver, params: Doubles) -> Doubles:
-    """Return the row of a trace of some parameters."""
-    trace, _ = driver.take_steps(params, range(0), False, end=True)
-    row: Doubles = trace[0]
-    return row
+    n_iter, held_out = best
+    return Best(int(n_iter), held_out, watched[KNOWN:].copy())

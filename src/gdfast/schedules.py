@@ -17,6 +17,8 @@ import numpy as np
 from gdfast._typing import Doubles
 from gdfast._validation import check_int, check_number
 
+KNOWN_RATES = 1 << 18  # of a function, which are more than are asked for twice
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -309,6 +311,9 @@ class Adaptive(Schedule):
 class Function(Schedule):
     """A function of the number of a step, called once for each, in their order.
 
+    What it returned is known until so many further steps are asked for that none of the
+    earlier ones is made again.
+
     Parameters
     ----------
     function : callable
@@ -325,6 +330,9 @@ class Function(Schedule):
         step = int(t)
         if step not in self.known:
             name = f"learning_rate of step {step}"
+            if len(self.known) >= KNOWN_RATES:
+                for old in list(self.known)[: KNOWN_RATES // 2]:
+                    del self.known[old]
             self.known[step] = check_number(self.function(step), name, low=0)
         return self.known[step]
 

@@ -602,9 +602,9 @@ def train_rows(
                 reason = _enough(task, bool(scores))
     model = descent.end()
     diverged = None
-    if loss_sum >= CUT_LOSS:
+    if not loss_sum < CUT_LOSS:
         last, none = loss_sum / n_rows, _loss_of_nothing(task, X, y, rows)
-        diverged = (last, none) if last > none else None
+        diverged = None if last <= none else (last, none)
     return Trained(model, objectives, scores, reason or _all(task), diverged, finite)
 
 

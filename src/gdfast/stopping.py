@@ -27,7 +27,7 @@ PACE_STEPS = 100  # steps from which the pace of convergence is judged
 
 
 class ConvergenceWarning(UserWarning):
-    """A run with a tolerance made `max_iter` iterations without reaching it."""
+    """A run with a tolerance was ended by `max_iter` or `max_seconds` before it."""
 
 
 class Reason(enum.Enum):
@@ -179,7 +179,7 @@ class Monitor:
         self.recent = np.empty((0, 3))
 
     def check(
-        self, trace: Doubles, end: bool = False, held_out: Doubles | None = None
+        self, trace: Doubles, end: bool = False, held_out: float | None = None
     ) -> Stop | None:
         """Find the first rule that holds in some further steps.
 
@@ -190,8 +190,8 @@ class Monitor:
             largest change of a parameter by it; inf in a last row without update.
         end : bool
             Whether there is such a row.
-        held_out : ndarray of float64, shape (n_steps,), or None
-            Mean loss of rows held out, of each step.
+        held_out : float or None
+            Mean loss of rows held out, before the only step.
 
         Returns
         -------
@@ -220,7 +220,7 @@ class Monitor:
         if self.patience is not None:
             losses, reason = trace[:, 0], Reason.NO_CHANGE
             if held_out is not None:
-                losses, reason = held_out, Reason.HELD_OUT
+                losses, reason = np.array([held_out]), Reason.HELD_OUT
             place = self.patience.ends(losses[:-1] if end else losses)
             if place is not None:
                 events.append((2 * place + 1, reason))

@@ -217,8 +217,8 @@ def train(
         returns True or raises `StopIteration`; the model of a rule that looks ahead is
         behind what it was shown.
     callback_every : int
-        Updates from one call to the next, at least 1. They are made without a look back
-        at Python, but for some 20 a second for the other rules.
+        Iterations from one call to the next, at least 1. They are made without a look
+        back at Python, but for some 20 a second for the other rules.
     on_interrupt : {"raise", "return"}
         What comes of Ctrl-C while steps are made: `KeyboardInterrupt`, or the model of
         some 50 ms before.

@@ -248,6 +248,8 @@ class Stochastic(Estimator):
 
     def _watch(self, callback: Callback | None, output: int) -> Watch | None:
         """Return what is told of every epoch, if anything is."""
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable, got {callback!r}")
         if callback is None and not self.verbose:
             return None
         reporter = Reporter() if self.verbose else None
