@@ -319,7 +319,11 @@ def test_a_run_ends_at_the_lowest_rate(data):
     [
         ({"early_stopping": 1}, TypeError, "early_stopping must be True or False"),
         ({"validation_fraction": 0}, ValueError, "validation_fraction must be"),
-        ({"validation_fraction": 1}, ValueError, "validation_fraction must be less"),
+        (
+            {"validation_fraction": 1},
+            ValueError,
+            "validation_fraction must be between 0 and 1",
+        ),
         ({"validation_fraction": "a"}, TypeError, "validation_fraction must be"),
         ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change must be"),
         ({"n_iter_no_change": 1.5}, TypeError, "n_iter_no_change must be"),

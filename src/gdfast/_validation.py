@@ -445,9 +445,14 @@ def check_random_state(random_state: object) -> np.random.Generator:
     """
     if isinstance(random_state, np.random.Generator):
         return random_state
-    if random_state is not None:
-        random_state = check_int(random_state, "random_state", low=0)
-    return np.random.default_rng(random_state)
+    if random_state is None:
+        return np.random.default_rng()
+    if not isinstance(random_state, Integral):
+        raise TypeError(
+            "random_state must be a whole number, a numpy.random.Generator or None, "
+            f"got {random_state!r}"
+        )
+    return np.random.default_rng(check_int(random_state, "random_state", low=0))
 
 
 def raise_nonfinite(**arrays: Matrix) -> None:

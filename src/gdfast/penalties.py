@@ -64,8 +64,8 @@ def check_penalty(penalty: object, alpha: object, l1_ratio: object) -> Penalty:
         If an argument has a wrong value or type, whether or not it is used.
     """
     alpha = check_number(alpha, "alpha", low=0)
-    share = check_number(l1_ratio, "l1_ratio", low=0)
-    if share > 1:
+    share = check_number(l1_ratio, "l1_ratio")
+    if not 0 <= share <= 1:
         raise ValueError(f"l1_ratio must be from 0 to 1, got {l1_ratio!r}")
     if penalty is None:
         return NO_PENALTY

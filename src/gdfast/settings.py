@@ -208,11 +208,11 @@ def check_early_stopping(
     TypeError, ValueError
         If they are not a truth value and a number between 0 and 1.
     """
-    fraction = check_number(
-        validation_fraction, "validation_fraction", low=0, open_low=True
-    )
-    if fraction >= 1:
-        raise ValueError(f"validation_fraction must be less than 1, got {fraction:g}")
+    fraction = check_number(validation_fraction, "validation_fraction")
+    if not 0 < fraction < 1:
+        raise ValueError(
+            f"validation_fraction must be between 0 and 1, got {fraction:g}"
+        )
     return fraction if check_bool(early_stopping, "early_stopping") else None
 
 

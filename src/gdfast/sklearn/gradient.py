@@ -34,6 +34,7 @@ from gdfast.stopping import ConvergenceWarning as Unfinished
 from gdfast.training import train
 
 GTOL = 1e-4  # of "auto", where all rows make a step
+OF_QUANTITIES = [name for name, loss in LOSSES.items() if not loss().has_labels]
 OF_CLASSES = [name for name, loss in LOSSES.items() if loss().has_labels]
 WITH_PROBABILITIES = ("log_loss", "multinomial", "modified_huber")
 
@@ -148,18 +149,41 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
         "squared_error", which is **half** of the square as everywhere in scikit-learn,
         "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile",
         "poisson", or an instance of a class of `gdfast.losses`.
-    penalty, alpha, l1_ratio, bounds
-        What is added to the mean loss, and where coefficients may be; see `train`.
-    optimizer, learning_rate
-        The update rule and its rates; see `train`.
-    batch_size, shuffle, average
-        Mini-batches; None for all rows in every step.
-    max_iter, max_seconds
-        Most iterations, which are epochs with `batch_size`, and the longest time.
-    gtol, xtol, ftol
-        Tolerances; see `train`. A `gtol` of "auto" is 1e-4, or None with `batch_size`.
-    early_stopping, validation_fraction, n_iter_no_change
-        Whether to stop by the loss of rows held out, how many, and how patiently.
+    penalty : {"l2", "l1", "elasticnet"} or None
+        What is added to the mean loss; see `train`, as for all that follows.
+    alpha : float
+        Its factor.
+    l1_ratio : float
+        Share of the sizes in "elasticnet".
+    bounds : pair (low, high) or None
+        Smallest and largest coefficients.
+    optimizer : str or Optimizer
+        The update rule.
+    learning_rate : float, str or callable
+        Its rates.
+    batch_size : int or None
+        Rows of a mini-batch; None for all rows in every step.
+    shuffle : bool
+        Whether batches take the rows in another order every epoch.
+    average : bool or int
+        Whether, or from which update on, the parameters of batches are averaged.
+    max_iter : int
+        Most iterations, which are epochs with `batch_size`.
+    max_seconds : float or None
+        The longest time.
+    gtol : float, "auto" or None
+        Stop when no component of the gradient is as large; "auto" is 1e-4, or None with
+        `batch_size`.
+    xtol : float or None
+        Stop when no parameter changes by as much.
+    ftol : float or None
+        Stop when the loss changes by less than this fraction of it.
+    early_stopping : bool
+        Whether to stop by the loss of rows held out.
+    validation_fraction : float
+        The part of them.
+    n_iter_no_change : int
+        How many iterations without a lower loss that waits.
     fit_intercept : bool
         Whether there is a constant term.
     standardize : bool
@@ -345,10 +369,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
         """Return the loss; scikit-learn's square is half of ours."""
         if isinstance(self.loss, str) and self.loss == "squared_error":
             return HalfSquaredError()
-        loss = check_loss(self.loss)
-        if loss.has_labels:
-            raise ValueError(f"loss must be one of a quantity, got {self.loss!r}")
-        return loss
+        return _chosen(self.loss, OF_QUANTITIES, "a quantity")
 
 
 def _has_probabilities(estimator: Any) -> bool:
@@ -371,18 +392,41 @@ class GDClassifier(ClassifierMixin, GradientDescent):
         "log_loss", "hinge", "squared_hinge", "modified_huber" or "perceptron", by which
         each of several classes is told from the rest; or "multinomial" for all of them
         together, which with two classes is "log_loss".
-    penalty, alpha, l1_ratio, bounds
-        What is added to the mean loss, and where coefficients may be; see `train`.
-    optimizer, learning_rate
-        The update rule and its rates; see `train`.
-    batch_size, shuffle, average
-        Mini-batches; None for all rows in every step.
-    max_iter, max_seconds
-        Most iterations, which are epochs with `batch_size`, and the longest time.
-    gtol, xtol, ftol
-        Tolerances; see `train`. A `gtol` of "auto" is 1e-4, or None with `batch_size`.
-    early_stopping, validation_fraction, n_iter_no_change
-        Whether to stop by the loss of rows held out, how many, and how patiently.
+    penalty : {"l2", "l1", "elasticnet"} or None
+        What is added to the mean loss; see `train`, as for all that follows.
+    alpha : float
+        Its factor.
+    l1_ratio : float
+        Share of the sizes in "elasticnet".
+    bounds : pair (low, high) or None
+        Smallest and largest coefficients.
+    optimizer : str or Optimizer
+        The update rule.
+    learning_rate : float, str or callable
+        Its rates.
+    batch_size : int or None
+        Rows of a mini-batch; None for all rows in every step.
+    shuffle : bool
+        Whether batches take the rows in another order every epoch.
+    average : bool or int
+        Whether, or from which update on, the parameters of batches are averaged.
+    max_iter : int
+        Most iterations, which are epochs with `batch_size`.
+    max_seconds : float or None
+        The longest time.
+    gtol : float, "auto" or None
+        Stop when no component of the gradient is as large; "auto" is 1e-4, or None with
+        `batch_size`.
+    xtol : float or None
+        Stop when no parameter changes by as much.
+    ftol : float or None
+        Stop when the loss changes by less than this fraction of it.
+    early_stopping : bool
+        Whether to stop by the loss of rows held out.
+    validation_fraction : float
+        The part of them.
+    n_iter_no_change : int
+        How many iterations without a lower loss that waits.
     fit_intercept : bool
         Whether there is a constant term.
     standardize : bool
@@ -643,13 +687,18 @@ class GDClassifier(ClassifierMixin, GradientDescent):
 
     def _loss(self) -> Loss:
         """Return the loss."""
-        loss = check_loss(self.loss)
-        if loss.name not in OF_CLASSES:
-            raise ValueError(
-                f"loss must be one of labels, {', '.join(map(repr, OF_CLASSES))}, got "
-                f"{self.loss!r}"
-            )
-        return loss
+        return _chosen(self.loss, OF_CLASSES, "labels")
+
+
+def _chosen(loss: Any, names: list[str], kind: str) -> Loss:
+    """Return a loss, if it is one of these names."""
+    unknown = isinstance(loss, str) and loss not in LOSSES
+    chosen = None if unknown else check_loss(loss)
+    if chosen is None or chosen.name not in names:
+        raise ValueError(
+            f"loss must be one of {kind}, {', '.join(map(repr, names))}, got {loss!r}"
+        )
+    return chosen
 
 
 def _single(init: Any) -> Any:
