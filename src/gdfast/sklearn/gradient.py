@@ -206,9 +206,9 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
         Constant terms.
     n_iter_ : int
         Iterations.
-    loss_curve_ : ndarray of float64, shape (n_iter_ + 1,)
+    loss_curve_ : ndarray of float64, shape (n_rows,)
         Objective before every iteration and at the end.
-    validation_curve_ : ndarray of float64, shape (n_iter_ + 1,)
+    validation_curve_ : ndarray of float64, shape (n_rows,)
         Mean loss of the rows held out; with `early_stopping` alone.
     stop_reason_ : str
         Why the run ended, in words.
@@ -453,9 +453,9 @@ class GDClassifier(ClassifierMixin, GradientDescent):
         Constant terms.
     n_iter_ : int
         Iterations.
-    loss_curve_ : ndarray of float64, shape (n_iter_ + 1,)
+    loss_curve_ : ndarray of float64, shape (n_rows,)
         Objective before every iteration and at the end.
-    validation_curve_ : ndarray of float64, shape (n_iter_ + 1,)
+    validation_curve_ : ndarray of float64, shape (n_rows,)
         Mean loss of the rows held out; with `early_stopping` alone.
     stop_reason_ : str
         Why the run ended, in words.
