@@ -433,3 +433,19 @@ def test_the_callback_sees_the_rows_of_the_history(data):
         )
         np.testing.assert_array_equal([r.coef for r in rows], fit.history["coef"])
         np.testing.assert_array_equal([r.loss for r in rows], fit.history["loss"])
+
+
+@pytest.mark.parametrize("name", ["nesterov", "accelerated"])
+def test_the_model_itself_has_the_gradient_that_ends_the_run(name, rng):
+    # And not only the point ahead of it where the rule looked.
+    X = rng.standard_normal((200, 5)) * (1, 3, 0.3, 1, 1)
+    y = (X @ rng.standard_normal(5) + rng.logistic(size=200) > 0).astype(float)
+    for gtol in (1e-3, 1e-5, 1e-7):
+        fit = gdfast.train(
+            X, y, loss="log_loss", optimizer=name, gtol=gtol, max_iter=10_000
+        )
+        assert fit.converged
+        coef, intercept = gdfast.gradient(
+            X, y, fit.coef, fit.intercept, loss="log_loss"
+        )
+        assert max(abs(coef).max(), abs(intercept)) < gtol

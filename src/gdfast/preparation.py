@@ -325,7 +325,12 @@ def _monitor(
     falls = settings.optimizer.name == "gd" and settings.loss.smooth
     patience = Patience(settings.n_iter_no_change) if adapts or holds_out else None
     monitor = Monitor(
-        settings.tolerances, zero, falls and not (epochs or adapts), epochs, patience
+        settings.tolerances,
+        zero,
+        falls and not (epochs or adapts),
+        epochs,
+        patience,
+        looks_ahead=settings.optimizer.name in ("nesterov", "accelerated"),
     )
     if epochs:  # the first one does not show it
         monitor.first = look_at(driver, params)

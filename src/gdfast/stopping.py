@@ -152,6 +152,9 @@ class Monitor:
         measure.
     patience : Patience or None
         Waits for the loss to fall, or that of rows held out; None for no such rule.
+    looks_ahead : bool
+        Whether gradients are not those of the model but of a point ahead of it, which
+        the step from there makes the model.
 
     Attributes
     ----------
@@ -168,12 +171,14 @@ class Monitor:
         falls: bool = True,
         epochs: bool = False,
         patience: Patience | None = None,
+        looks_ahead: bool = False,
     ) -> None:
         self.tolerances = tolerances
         self.zero = zero
         self.falls = falls
         self.epochs = epochs
         self.patience = patience
+        self.looks_ahead = looks_ahead
         self.first: Doubles | None = None
         self.early: list[float] = []  # losses of the first steps
         self.recent = np.empty((0, 3))
@@ -285,7 +290,7 @@ class Monitor:
             yield self._grown(rows[:, 0]), int(self.epochs), Reason.DIVERGED
         gtol, xtol, ftol = self.tolerances
         if gtol:
-            yield rows[:, 1] < gtol, 0, Reason.GTOL
+            yield rows[:, 1] < gtol, int(self.looks_ahead), Reason.GTOL
         if ftol:
             loss = rows[:, 0]
             still = np.zeros(len(rows), dtype=bool)
