@@ -395,3 +395,12 @@ def test_a_row_that_is_not_finite_shows(kernel, rng, loss, value, sparse):
         with np.errstate(all="ignore"):
             step(*data, y, None, np.arange(60), np.full(60, 0.05), trace)
         assert np.isnan(trace[:, 3]).tolist() == [False, False, number != 0.5]
+
+
+def test_rows_out_of_place_are_refused(compiled, rng):
+    X, y = problem(rng, d=3)
+    rest = y, None, np.arange(60), np.ones(60), TRACE.copy()
+    for rows in (X[::-1], np.broadcast_to(X[0], X.shape)):
+        steps, *_ = stochastic(compiled, 3)
+        with pytest.raises(ValueError, match="rows of X must lie one behind the other"):
+            steps.step(rows, *rest)

@@ -1288,7 +1288,8 @@ cdef class Stochastic:
         Releases the GIL. Splitting the steps over several calls gives the same bits.
         """
         cdef Py_ssize_t n = X.shape[0], d = X.shape[1], step, part, j, e
-        cdef x_value* last
+        cdef Py_ssize_t padded = whole_lanes(d), first, i
+        cdef x_value* copies
         cdef const double* weight = NULL
         if d != self.sgd.n_features:
             raise ValueError("X must have n_features columns")
@@ -1300,20 +1301,27 @@ cdef class Stochastic:
         if sample_weight is not None:
             weight = &sample_weight[0]
         step = X.strides[0] // <Py_ssize_t> sizeof(x_value)
-        last = <x_value*> calloc(whole_lanes(d), sizeof(x_value))
-        if last == NULL:
+        if n > 1 and step < d:
+            raise ValueError("rows of X must lie one behind the other")
+        # Rows whose last lanes would be read behind the end of X are copied.
+        first = n
+        while first > 0 and (first - 1) * step + padded > (n - 1) * step + d:
+            first -= 1
+        copies = <x_value*> calloc((n - first) * padded + 1, sizeof(x_value))
+        if copies == NULL:
             raise MemoryError()
         with nogil:
-            for j in range(d):
-                last[j] = X[n - 1, j]
+            for i in range(first, n):
+                for j in range(d):
+                    copies[(i - first) * padded + j] = X[i, j]
             for e in range(trace.shape[0]):
                 self.sgd.loss = self.sgd.objective = self.sgd.nothing = 0.0
                 step_on_rows(
-                    &self.sgd, &X[0, 0], step, n, last, &y[0], weight,
+                    &self.sgd, &X[0, 0], step, first, copies, &y[0], weight,
                     &order[e * part], part, &rates[e * part],
                 )
                 note(&self.sgd, &trace[e, 0])
-            free(last)
+            free(copies)
 
     def step_csr(
         self, const x_value[::1] data, const index_value[::1] indices,

@@ -3,7 +3,7 @@
 
 from libc.math cimport copysign, exp, fabs
 
-from gdfast._blocks cimport LINE, load_any, x_value
+from gdfast._blocks cimport LINE, load_any, whole_lanes, x_value
 from gdfast._losses cimport (
     EPSILON_INSENSITIVE, HALF_SQUARED_ERROR, HINGE, HUBER, LOG_LOSS, MODIFIED_HUBER,
     PERCEPTRON, POISSON, QUANTILE, SQUARED_EPSILON_INSENSITIVE, SQUARED_ERROR,
@@ -369,11 +369,12 @@ cdef inline void come_near(const x_value* x, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline void step_on_rows(
-    Sgd* sgd, const x_value* X, Py_ssize_t step, Py_ssize_t n_rows,
-    const x_value* last, const double* y, const double* weight,
+    Sgd* sgd, const x_value* X, Py_ssize_t step, Py_ssize_t first_copied,
+    const x_value* copies, const double* y, const double* weight,
     const Py_ssize_t* order, Py_ssize_t n_steps, const double* rates,
 ) noexcept nogil:
-    # Steps on some rows in an order; `last` is the last row, with room behind it.
+    # Steps on some rows in an order; those from `first_copied` on are copies with room
+    # behind each, as whole lanes are read.
     cdef Py_ssize_t i, row, ahead, n = sgd.n_features
     cdef const x_value* x
     ahead = max(1, min(MAX_AHEAD, AHEAD_BYTES // (n * <Py_ssize_t> sizeof(x_value))))
@@ -383,7 +384,9 @@ cdef inline void step_on_rows(
             if weight != NULL:
                 prefetch(weight + order[i + 2 * ahead])
         row = order[i]
-        x = last if row == n_rows - 1 else X + row * step
+        x = X + row * step
+        if row >= first_copied:
+            x = copies + (row - first_copied) * whole_lanes(n)
         if i + 2 < n_steps:
             come_near(X + order[i + 2] * step, n)
         step_on_row(
