@@ -392,7 +392,7 @@ def drawn(generator: np.random.Generator, n_rows: int) -> NDArray[np.int64]:
 def check_batches(
     batch_size: object,
     shuffle: object,
-    generator: np.random.Generator,
+    generator: np.random.Generator | None,
     average: object,
     examples: Examples,
     settings: Settings,
@@ -405,8 +405,8 @@ def check_batches(
         Rows of a batch.
     shuffle : bool
         Whether their order is drawn.
-    generator : Generator
-        What it is drawn from.
+    generator : Generator or None
+        What it is drawn from; None if there is no batch_size.
     average : bool or int
         Whether, or from which update on, parameters are averaged.
     examples : Examples

@@ -299,8 +299,11 @@ def descend(
                 slices.learn(n_steps, now - started, deadline - now)
             stop = monitor.check(trace, end, other)
             seen = stop is None or stop.n_steps  # else the end shows this row
-            row = done + n_iter + 1, float(trace[0, 0]), point, other
-            if asks and seen and asks(*row):
+            if (
+                asks
+                and seen
+                and asks(done + n_iter + 1, float(trace[0, 0]), point, other)
+            ):
                 stop = Stop(0, Reason.CALLBACK)
             lower = None
             if stop is not None and stop.reason in (Reason.NO_CHANGE, Reason.HELD_OUT):
@@ -355,10 +358,8 @@ def descend(
         np.concatenate(rows.path) if keep_path else None,
         float(trace[-1, 1]),
         None if held_out is None else np.array(rows.held_out),
-        rows.best[-1],
-        loss
-        if rows.best[-1] is None
-        else float(look_at(driver, rows.best[-1].params)[0]),
+        kept,
+        loss,
         monitor.epochs,
     )
 
