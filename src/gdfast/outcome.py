@@ -139,8 +139,11 @@ def _stable_rate(
         bent = curvature(driver.summation, run.penalty, n_params, driver)
     if bent is not None:
         return stable_rate(rule, bent)
-    asked = descent.reason is Reason.DIVERGED or descent.stalled
-    if asked or costs_little(run.examples, n_params, descent.n_iter):
+    if (
+        costs_little(run.examples, n_params, descent.n_iter)
+        or descent.reason is Reason.DIVERGED
+        or descent.stalled
+    ):
         return partial(
             find_stable_rate,
             rule,
@@ -166,12 +169,9 @@ def _watched(run: Prepared, descent: Descent) -> Doubles | None:
 
 def _copy(examples: Examples) -> Examples:
     """Return examples that nobody else can change."""
-    weight = examples.sample_weight
-    return examples._replace(
-        X=examples.X.copy(),
-        y=examples.y.copy(),
-        sample_weight=None if weight is None else weight.copy(),
-    )
+    X, y, weight, columns, n_outputs = examples
+    weight = None if weight is None else weight.copy()
+    return Examples(X.copy(), y.copy(), weight, columns, n_outputs)
 
 
 def _history(

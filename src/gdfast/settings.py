@@ -177,13 +177,14 @@ def check_tolerances(gtol: object, xtol: object, ftol: object) -> Tolerances:
     TypeError, ValueError
         If one is not a number of at least 0.
     """
-    named = {"gtol": gtol, "xtol": xtol, "ftol": ftol}
     return Tolerances(
-        *(
-            0.0 if value is None else check_number(value, name, low=0, note=" or None")
-            for name, value in named.items()
-        )
+        _tolerance(gtol, "gtol"), _tolerance(xtol, "xtol"), _tolerance(ftol, "ftol")
     )
+
+
+def _tolerance(value: object, name: str) -> float:
+    """Return a tolerance, 0 for None."""
+    return 0.0 if value is None else check_number(value, name, low=0, note=" or None")
 
 
 def check_early_stopping(

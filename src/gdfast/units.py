@@ -105,14 +105,17 @@ class Units(NamedTuple):
         intercept : ndarray of float64, shape (...) or (..., n_outputs)
             The caller's intercepts, 0 if none is fitted.
         """
-        lead = params.shape[:-1]
-        table = params.reshape(*lead, -1, self.outputs or 1)
-        coef = table[..., : self.n_features, :].swapaxes(-1, -2).copy()
-        intercept = np.zeros((*lead, self.outputs or 1))
-        if self.fit_intercept:
-            intercept[:] = table[..., self.n_features, :]
+        n, table = self.n_features, params
         if self.outputs is None:
-            coef, intercept = coef[..., 0, :], intercept[..., 0]
+            coef = params[..., :n].copy()
+        else:
+            table = params.reshape(*params.shape[:-1], -1, self.outputs)
+            coef = table[..., :n, :].swapaxes(-1, -2).copy()
+            table = table.swapaxes(-1, -2)
+        if self.fit_intercept:
+            intercept = table[..., n].copy()
+        else:
+            intercept = np.zeros(table.shape[:-1])
         if self.columns is not None:
             center, factor = self.columns
             with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
