@@ -19,6 +19,12 @@ from gdfast.csr import CSR, Matrix
 
 MANY_VALUES = 1 << 16
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+# As what scikit-learn's checks return features.
+AS_FEATURES: dict[str, Any] = {
+    "accept_sparse": "csr",
+    "order": "C",
+    "dtype": [np.float64, np.float32],
+}
 
 
 def is_plain(X: Any, later: bool = False) -> TypeGuard[Floats]:
@@ -97,7 +103,9 @@ def keeps_features(estimator: Any, n_features: int, reset: bool) -> bool:
     return bool(known.get("n_features_in_") == n_features)
 
 
-def check_rows(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+def check_rows(
+    estimator: Any, X: Any, y: Any, reset: bool, **of_y: Any
+) -> tuple[Any, Any]:
     """Return X and y as scikit-learn checks them, and with what it lets pass.
 
     Parameters
@@ -108,6 +116,8 @@ def check_rows(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         What a user passed in.
     reset : bool
         Whether they are the features from now on.
+    **of_y : object
+        What scikit-learn has to know of y besides.
 
     Returns
     -------
@@ -123,17 +133,8 @@ def check_rows(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         column that is not there.
     """
     refuse(X)
-    return tuple(
-        validate_data(
-            estimator,
-            X,
-            y,
-            accept_sparse="csr",
-            order="C",
-            dtype=[np.float64, np.float32],
-            reset=reset,
-        )
-    )
+    X, y = validate_data(estimator, X, y, reset=reset, **AS_FEATURES, **of_y)
+    return X, y
 
 
 def refuse(X: Any) -> None:

@@ -22,12 +22,11 @@ from gdfast.sklearn.checks import (
 )
 from gdfast.sklearn.stochastic import (
     MAX_INT,
-    ONE_EPOCH,
     Callback,
     Rows,
     Stochastic,
     check_start,
-    regressor_seed,
+    shuffling_seed,
 )
 from gdfast.stochastic import HeldOut, Model, Task, Trained, train_rows
 
@@ -217,10 +216,7 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
             self._more_validate_params(for_partial_fit=True)
         task, twin = self._task()._replace(max_iter=1), self._twin()
         rows = self._check(twin, X, y, sample_weight)
-        ends = self._trained(twin, task, rows, None, None, None)
-        twin.stop_reason_ = ONE_EPOCH
-        self._publish(twin, ends, partial=True)
-        return self
+        return self._one_epoch(twin, task, rows)
 
     def _check(self, twin: Self, X: Any, y: Any, sample_weight: Any) -> Rows:
         """Return the data, and let the twin know the features."""
@@ -282,7 +278,7 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
             held_out = HeldOut(chosen, score)
         random_state = self.random_state
         if type(random_state) is int:
-            seed = regressor_seed(random_state)
+            seed = shuffling_seed(random_state, False)
         else:
             generator = check_random_state(random_state)
             seed = int(generator.randint(MAX_INT))
@@ -313,14 +309,8 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
 
     def _decision_function(self, X: Any) -> NDArray[Any]:
         """Return predictions."""
-        have = self.__dict__
-        coef = have.get("coef_")
-        if (
-            type(coef) is np.ndarray
-            and is_plain(X)
-            and keeps_features(self, X.shape[1], False)
-        ):
-            return X @ coef + have["intercept_"]
+        if self._knows(X):
+            return X @ self.coef_ + self.intercept_
         check_is_fitted(self)
         refuse(X)
         return super()._decision_function(X)
