@@ -142,9 +142,21 @@ def trained(cls, params, X, y, weight, then):
     return model
 
 
+def in_doubles(values):
+    """Return what float32 has of some values, in float64."""
+    return None if values is None else values.astype(np.float32).astype(float)
+
+
+def difference(got, want):
+    """Return the largest difference, in parts of the largest value."""
+    got, want = got.astype(float), want.astype(float)
+    return float(np.abs(got - want).max() / max(np.abs(want).max(), 1e-300))
+
+
 @quietly
 def test_all_numbers_are_those_of_scikit_learn():
     worst = {"float64": (0.0, "none"), "float32": (0.0, "none")}
+    of_float32 = []
     for number in range(150):
         name, params, X, y, weight, then = drawn(number)
         theirs = trained(getattr(linear_model, name), params, X, y, weight, then)
@@ -154,8 +166,11 @@ def test_all_numbers_are_those_of_scikit_learn():
         assert type(ours.n_iter_) is type(theirs.n_iter_), case
         assert type(ours.t_) is type(theirs.t_), case
         exact = theirs
-        if X.dtype == np.float32:  # scikit-learn's sums are of this type, and not ours
-            exact = trained(type(theirs), params, X.astype(float), y, weight, then)
+        if (
+            X.dtype == np.float32
+        ):  # gdfast rounds the result, and scikit-learn each step
+            doubles = in_doubles(X), y if y.dtype.kind == "U" else in_doubles(y)
+            exact = trained(type(theirs), params, *doubles, in_doubles(weight), then)
         for attribute in ["coef_", "intercept_", *AVERAGED]:
             assert hasattr(ours, attribute) == hasattr(theirs, attribute), case
             if not hasattr(ours, attribute):
@@ -163,13 +178,15 @@ def test_all_numbers_are_those_of_scikit_learn():
             got, want = getattr(ours, attribute), getattr(theirs, attribute)
             assert got.shape == want.shape, case
             assert got.dtype == want.dtype, case
-            scale = max(float(np.abs(want).max()), 1e-300)
-            error = np.abs(got - want.astype(float)).max() / scale
-            noise = np.abs(want - getattr(exact, attribute).astype(float)).max() / scale
-            bound = 1e-9 if X.dtype == np.float64 else 1e-5 + 2 * noise
-            assert error <= bound, f"{attribute} {error:.2g} {noise:.2g} {case}"
+            error = difference(got, getattr(exact, attribute))
+            bound = 1e-9 if X.dtype == np.float64 else 1e-6
+            assert error <= bound, f"{attribute} {error:.2g} {case}"
             worst[X.dtype.name] = max(worst[X.dtype.name], (error, case))
+            if X.dtype == np.float32:
+                of_float32.append(difference(got, want))
     print("worst differences:", worst)  # noqa: T201 - pytest -s shows it
+    print("float32, theirs:", *sorted(of_float32)[-9:])  # noqa: T201
+    assert np.mean(np.array(of_float32) <= 1e-5) > 0.95
 
 
 @pytest.mark.parametrize("name", list(OURS))

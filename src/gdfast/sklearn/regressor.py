@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -224,7 +225,7 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
         plain = is_plain(X, not self.early_stopping) and is_plain_line(y, len(X), "fiu")
         if plain:
             y = y.astype(X.dtype, copy=False)
-            plain = bool(np.isfinite(np.vdot(y, y)))
+            plain = math.isfinite(np.vdot(y, y))
         if not (plain and keeps_features(twin, X.shape[1], first)):
             X, y = check_rows(twin, X, y, first)
             y = y.astype(X.dtype, copy=False)
