@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from gdfast._typing import Doubles, Floats
@@ -222,3 +223,31 @@ def check_weights(
         allow_all_zero_weights=allow_all_zero,
     )
     return np.ascontiguousarray(weights, dtype=float)
+
+
+def class_factors(class_weight: Any, classes: NDArray[Any], y: NDArray[Any]) -> Doubles:
+    """Return what the parameter `class_weight` makes of the weights of each class.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        The parameter.
+    classes : ndarray, shape (n_classes,)
+        Labels.
+    y : ndarray, shape (n_samples,)
+        Some of them.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_classes,)
+        Factors.
+
+    Raises
+    ------
+    ValueError
+        If scikit-learn raises it, or one is negative.
+    """
+    factors: Doubles = compute_class_weight(class_weight, classes=classes, y=y)
+    if (factors < 0).any():
+        raise ValueError(f"class_weight must be at least 0, got {factors.min()}")
+    return factors

@@ -8,7 +8,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn import linear_model
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import validate_data
 
@@ -17,6 +17,7 @@ from gdfast.sklearn.checks import (
     as_matrix,
     check_rows,
     check_weights,
+    class_factors,
     is_plain,
     is_plain_line,
     keeps_features,
@@ -271,10 +272,7 @@ n_features)
             ).all()
         ):
             return np.ones(len(classes))
-        weights = compute_class_weight(self.class_weight, classes=classes, y=y)
-        if (weights < 0).any():
-            raise ValueError(f"class_weight must be at least 0, got {weights.min()}")
-        return weights
+        return class_factors(self.class_weight, classes, y)
 
     def _starts(
         self, twin: Self, X: Any, coef_init: Any, intercept_init: Any
