@@ -101,6 +101,21 @@ def test_classes(contestant, threads, sparse, measure):
 
 
 @contestants
+@pytest.mark.parametrize("threads", [1, 2])
+def test_classes_in_one_reading(contestant, threads, sparse, measure):
+    y = np.random.default_rng(1).integers(0, N_CLASSES, sparse.shape[0])
+    theirs = linear_model.SGDClassifier(**params, n_jobs=threads)
+    ours = gdfast.sklearn.GDClassifier(
+        "hinge", optimizer="gd", learning_rate=0.1, max_iter=EPOCHS, gtol=None,
+        n_threads=threads,
+    )  # fmt: skip
+    model = ours if contestant == "gdfast" else theirs
+    case = f"GDClassifier sparse {N_CLASSES} classes"
+    passes = EPOCHS * N_CLASSES
+    measure(lambda: model.fit(sparse, y), case, contestant, sparse, y, passes, threads)
+
+
+@contestants
 @pytest.mark.parametrize("name", ["SGDRegressor", "SGDClassifier"])
 @pytest.mark.parametrize("method", ["fit", "fit once", "partial_fit", "predict"])
 def test_few_rows(contestant, name, method, measure):

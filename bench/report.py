@@ -89,6 +89,7 @@ DROP_INS = {
         "SGDClassifier sparse l2": '`SGDClassifier.fit`, `penalty="l2"`, three epochs',
         "SGDClassifier sparse l1": 'the same with `penalty="l1"`',
         "SGDClassifier sparse 20 classes": "the same for 20 classes, one epoch",
+        "GDClassifier sparse 20 classes": "the same by `GDClassifier`, three passes",
     },
     "Few rows": {
         "SGDRegressor.fit few rows": "`SGDRegressor.fit`, 26 epochs",
