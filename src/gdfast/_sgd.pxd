@@ -25,6 +25,7 @@ cdef enum:
     MAX_AHEAD = 64       # rows
     NEAR_ROW = 1024      # bytes
     HALVED_ROW = 4096    # bytes, from which on a row is asked for in two halves
+    SHORT_ROW = 64       # features
 
 cdef struct Sgd:
     # One output: its settings, its state, and sums over the steps made.
@@ -39,12 +40,13 @@ cdef struct Sgd:
     double intercept_rate  # factor of its steps; 0 for no intercept
     bint penalized
     double square         # sum of squared coefficients after the last step that moved
-    double size           # them, before any was truncated, and of their sizes
     double average_from   # first step that counts for the average; inf for none
+    double size           # of their sizes then, before any was truncated
     Py_ssize_t n_features
     double t              # number of the next step
     double* w             # with zeros up to whole lanes
     double scale
+    bint taken            # whether w holds it since the last step
     double intercept
     double* mean          # the average of w is (mean + mean_share w) / mean_scale
     double mean_share
@@ -53,9 +55,9 @@ cdef struct Sgd:
     double* paid          # what truncation has taken off every coefficient,
     double owed           # and what it may
     double* pairs         # w and paid of every column while sparse rows are stepped on
-    double objective      # sum over the steps
-    double loss
+    double loss           # sum over the steps
     double nothing        # 0 unless a prediction was not finite
+    double objective      # sum of losses and penalties
 
 
 cdef inline double loss_of_one(
@@ -120,6 +122,7 @@ cdef inline void take_scale(Sgd* sgd) noexcept nogil:
     for j in range(sgd.n_features):
         sgd.w[j] *= sgd.scale
     sgd.scale = 1.0
+    sgd.taken = True
     if sgd.pairs != NULL:
         make_pairs(sgd)
 
@@ -400,27 +403,127 @@ cdef inline void come_near(const x_value* x, Py_ssize_t n) noexcept nogil:
             byte += LINE
 
 
+cdef inline Py_ssize_t rows_ahead(const x_value* X, Py_ssize_t n) noexcept nogil:
+    # How many rows before its turn one is asked for.
+    cdef Py_ssize_t size = sizeof(x_value)
+    return max(1, min(MAX_AHEAD, AHEAD_BYTES // (n * size)))
+
+
+cdef inline void come_nearer(
+    const x_value* X, Py_ssize_t apart, Py_ssize_t n, const double* y,
+    const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps,
+    Py_ssize_t ahead,
+) noexcept nogil:
+    # Ask for what steps from here on need some of them later.
+    if 2 * ahead < n_steps:
+        prefetch(y + order[2 * ahead])
+        if weight != NULL:
+            prefetch(weight + order[2 * ahead])
+    if 2 < n_steps:
+        come_near(X + order[2] * apart, n)
+
+
 cdef inline void step_on_rows(
-    Sgd* sgd, const x_value* X, Py_ssize_t step, const double* y,
+    Sgd* sgd, const x_value* X, Py_ssize_t apart, const double* y,
     const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps,
     const double* rates,
 ) noexcept nogil:
     # Steps on some rows in an order.
-    cdef Py_ssize_t i, row, ahead, n = sgd.n_features
-    ahead = max(1, min(MAX_AHEAD, AHEAD_BYTES // (n * <Py_ssize_t> sizeof(x_value))))
+    cdef Py_ssize_t i, row, n = sgd.n_features, ahead = rows_ahead(X, n)
     for i in range(n_steps):
-        if i + 2 * ahead < n_steps:
-            prefetch(y + order[i + 2 * ahead])
-            if weight != NULL:
-                prefetch(weight + order[i + 2 * ahead])
+        come_nearer(X, apart, n, y, weight, order + i, n_steps - i, ahead)
         row = order[i]
-        if i + 2 < n_steps:
-            come_near(X + order[i + 2] * step, n)
         step_on_row(
-            sgd, X + row * step, y[row], 1.0 if weight == NULL else weight[row],
+            sgd, X + row * apart, y[row], 1.0 if weight == NULL else weight[row],
             rates[i],
-            <const char*> (X + order[min(i + ahead, n_steps - 1)] * step),
+            <const char*> (X + order[min(i + ahead, n_steps - 1)] * apart),
         )
+
+
+# ---- short rows
+
+cdef inline bint has_short_steps(const Sgd* sgd) noexcept nogil:
+    # Whether `step_on_short_rows` may make them.
+    return (
+        sgd.n_features <= SHORT_ROW and sgd.rule == BY_RATE and sgd.l1 == 0.0
+        and not sgd.in_order and sgd.mean == NULL
+    )
+
+
+cdef inline double dot_of_next(
+    const x_value* next, const x_value* x, const double* w, Py_ssize_t n,
+    const char* ahead, double* common,
+) noexcept nogil:
+    # next . w and next . x.
+    cdef Py_ssize_t j = 0
+    cdef int k
+    cdef vec value
+    cdef vec[PARTS] product
+    cdef vec[PARTS] both
+    for k in range(PARTS):
+        product[k] = both[k] = splat(0.0)
+    while j + LANES <= n:
+        prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value))
+        for k in range(PARTS):
+            value = load_any(next + j)
+            product[k] += value * load(w + j)
+            both[k] += value * load_any(x + j)
+            j += WIDTH
+    prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)  # on a further line
+    if j < n:
+        for k in range(PARTS):
+            value = some(next + j, n - j)
+            product[k] += value * load(w + j)
+            both[k] += value * some(x + j, n - j)
+            j += WIDTH
+    common[0] = fold(both)
+    return fold(product)
+
+
+cdef inline void step_on_short_rows(
+    Sgd* sgd, const x_value* X, Py_ssize_t apart, const double* y,
+    const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps,
+    const double* rates,
+) noexcept nogil:
+    # The same without truncation and average. Short rows wait for the step before
+    # longer than they take: of next . (w + factor x) = next . w + factor (next . x)
+    # only the factor has to be waited for.
+    cdef Py_ssize_t i, row, n = sgd.n_features, ahead = rows_ahead(X, n)
+    cdef double product = 0.0, common = 0.0, following, z, loss, slope, step, factor
+    cdef double shrinking = sgd.l2 * sgd.alpha
+    cdef const x_value* x = X + order[0] * apart
+    cdef const x_value* next
+    sgd.taken = True
+    for i in range(n_steps):
+        come_nearer(X, apart, n, y, weight, order + i, n_steps - i, ahead)
+        row = order[i]
+        next = X + order[min(i + 1, n_steps - 1)] * apart
+        if sgd.taken:
+            product = dot(x, sgd.w, n, <const char*> next)
+            sgd.taken = False
+        following = dot_of_next(
+            next, x, sgd.w, n,
+            <const char*> (X + order[min(i + ahead, n_steps - 1)] * apart), &common,
+        )
+        z = sgd.scale * product + sgd.intercept
+        loss = loss_of_one(sgd.kind, z, y[row], sgd.param, &slope)
+        sgd.nothing += 0.0 * z
+        sgd.loss += loss
+        sgd.objective += loss + 0.5 * shrinking * sgd.square
+        step = -rates[i] * max(-1e12, min(slope, 1e12))
+        if weight != NULL:
+            step *= weight[row]
+        if shrinking != 0.0:
+            shrink(sgd, max(0.0, 1.0 - shrinking * rates[i]))
+        sgd.intercept += step * sgd.intercept_rate
+        factor = in_w(sgd, step)
+        if step != 0.0:
+            sgd.square = sgd.scale * sgd.scale * add_row(
+                x, factor, sgd.w, n, <const char*> x
+            )
+        product = following + factor * common
+        x = next
+    sgd.t += n_steps
 
 
 # ---- sparse rows

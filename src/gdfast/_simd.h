@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <stdint.h>
-#include <string.h>
 
 #define GD_LANES 8
 
@@ -167,10 +166,17 @@ static inline void gd_prefetch_far(const void *address)
 /* Sum of the lanes k and k + 4, of these k and k + 2, of these both. */
 static inline double gd_fold(const gd_vec *part)
 {
-    double lane[GD_LANES];
-    memcpy(lane, part, sizeof lane);
-    return ((lane[0] + lane[4]) + (lane[2] + lane[6]))
-        + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+#if GD_WIDTH == 4
+    __m256d sum = (__m256d)(part[0] + part[1]);
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(sum), _mm256_extractf128_pd(sum, 1));
+    return two[0] + two[1];
+#elif GD_WIDTH == 2
+    gd_vec two = (part[0] + part[2]) + (part[1] + part[3]);
+    return two[0] + two[1];
+#else
+    return ((part[0] + part[4]) + (part[2] + part[6]))
+        + ((part[1] + part[5]) + (part[3] + part[7]));
+#endif
 }
 
 /* The same for four sums that lie one behind the other. */
