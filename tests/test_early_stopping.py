@@ -363,8 +363,6 @@ def test_only_the_same_kind_of_run_goes_on(data):
     ):
         with pytest.raises(ValueError, match="resume must be given with early_stop"):
             gdfast.train(*data, resume=fit, **options)
-    with pytest.raises(ValueError, match="random_state must be given with resume"):
-        gdfast.train(*data, resume=early, early_stopping=True)
 
 
 @pytest.mark.parametrize("arguments", [(0,), (-1,), (0.1, 0)])

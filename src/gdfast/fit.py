@@ -27,6 +27,27 @@ SHOWN_COEFFICIENTS = 10
 T = TypeVar("T")
 
 
+class Sampling(NamedTuple):
+    """What decides which rows a step sees; all None where every step sees all.
+
+    Parameters
+    ----------
+    batch_size : int or None
+        Rows of a batch.
+    shuffle : bool or None
+        Whether the order of batches is drawn.
+    validation_fraction : float or None
+        The part of the rows that is held out.
+    start : str or None
+        What is drawn from, before the first draw: the state of a generator as text.
+    """
+
+    batch_size: int | None = None
+    shuffle: bool | None = None
+    validation_fraction: float | None = None
+    start: str | None = None
+
+
 class State(NamedTuple):
     """Where a run ended, so that another one can go on as if it had not.
 
@@ -46,6 +67,8 @@ class State(NamedTuple):
         What rules know that wait for a lower loss: the learning rate, the lowest loss
         and the iterations since; with early stopping, of the best model the iterations
         before it, the loss on the rows held out, and the parameters as well.
+    sampling : Sampling
+        Which rows the steps saw.
     """
 
     params: Doubles
@@ -54,6 +77,7 @@ class State(NamedTuple):
     method: str
     carried: Doubles | None
     watched: Doubles | None = None
+    sampling: Sampling = Sampling()
 
 
 class Late(Generic[T]):
@@ -243,6 +267,7 @@ class Fit:
             rule = ended.pop("optimizer")
             state["optimizer"] = {"name": rule.name, **asdict(rule)}
             state["carries"] = ended["carried"] is not None
+            state["sampling"] = ended["sampling"]
             arrays |= {
                 f"state_{name}": value
                 for name, value in ended.items()
@@ -374,6 +399,7 @@ def load(path: str | os.PathLike[str]) -> Fit:
                 state["method"],
                 archive["state_carried"] if state["carries"] else None,
                 archive.get("state_watched"),
+                Sampling(*state.get("sampling", ())),
             )
         if "history" in archive:
             state["history"] = History(archive["history"], state["feature_names"])

@@ -14,7 +14,7 @@ from gdfast.batches import Batches
 from gdfast.descent import Descent
 from gdfast.diagnosis import explain
 from gdfast.drivers import Moments
-from gdfast.fit import Fit, State, settle
+from gdfast.fit import Fit, Sampling, State, settle
 from gdfast.history import History
 from gdfast.preparation import Prepared
 from gdfast.rates import costs_little, curvature, find_stable_rate, stable_rate
@@ -61,6 +61,7 @@ def make_fit(
     run: Prepared,
     descent: Descent,
     settings: Settings,
+    sampling: Sampling,
     feature_names: tuple[str, ...] | None,
 ) -> Fit:
     """Return what came of a run.
@@ -73,6 +74,8 @@ def make_fit(
         Its steps.
     settings : Settings
         What it was asked to do.
+    sampling : Sampling
+        Which rows its steps saw.
     feature_names : tuple of str or None
         Names of the columns.
 
@@ -115,6 +118,7 @@ def make_fit(
             driver.method,
             driver.carried,
             _watched(run, descent),
+            sampling,
         ),
     )
     if not small:
