@@ -134,6 +134,9 @@ class Fit:
         What every iteration saw.
     feature_names : tuple of str or None
         Names of the columns of X, if it had them.
+    n_classes : int or None
+        How many classes `y` was numbers of, for which `coef` has a row each; None if
+        it was targets themselves, as labels 0 and 1 are.
     loss_name : str
         Name of the loss.
     loss_params : dict of str to float
@@ -178,6 +181,7 @@ class Fit:
     max_stable_learning_rate: Late[float | None] = Late()
     history: Late[History | None] = field(default=Late(), repr=False)
     feature_names: tuple[str, ...] | None
+    n_classes: int | None = None
     loss_name: str
     loss_params: dict[str, float]
     penalty: dict[str, float]
@@ -303,6 +307,8 @@ class Fit:
         ]
         params = [f"{name}={value:g}" for name, value in self.loss_params.items()]
         penalty = "".join(f" + {by:g} {name}" for name, by in self.penalty.items())
+        if self.n_classes is not None:
+            rows.append(("classes", str(self.n_classes)))
         loss = ", ".join([self.loss_name, *params]) + penalty
         stable = self.max_stable_learning_rate
         note = "" if stable is None else f" (stable below {stable:.6g})"
@@ -426,6 +432,7 @@ def _check_written(state: dict[str, Any]) -> None:
     state.setdefault("state", None)
     state.setdefault("penalty", {})
     state.setdefault("loss_params", {})
+    state.setdefault("n_classes", None)
 
 
 def _listed(names: tuple[str, ...] | None) -> str:

@@ -106,6 +106,7 @@ def make_fit(
         max_stable_learning_rate=_stable_rate(run, descent, settings, judged),
         history=history if settings.history else None,
         feature_names=feature_names,
+        n_classes=examples.n_classes,
         loss_name=settings.loss.name,
         loss_params=settings.loss.params,
         penalty=penalty.factors,

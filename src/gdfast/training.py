@@ -121,6 +121,7 @@ def train(
         Several classes are numbers from 0 to K - 1, all of which occur, for K outputs:
         for "multinomial", and for K of at least 3 for "log_loss" and the losses of
         labels, where output k has the target 1 in rows of the class k and 0 in others.
+        A single label 2 among zeros and ones makes three: ``fit.n_classes`` counts.
         "multinomial" also takes a column of probabilities for each class.
     loss : str or `gdfast.losses.Loss`
         Loss of one example: a name from the table below, for its usual parameter, or
