@@ -284,6 +284,8 @@ def descend(
         slices = Slices(driver.values_per_step, len(params), keep_path)
         while stop is None and n_iter < max_iter:
             n_steps = min(slices.n_steps, max_iter - n_iter)
+            if n_iter == 0 and deadline < math.inf:
+                n_steps = 1  # as it is not known how long one takes
             if on_row:
                 n_steps = min(n_steps, every - n_iter % every)
             end = on_row is None and n_iter + n_steps == max_iter
