@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -343,6 +344,19 @@ def test_a_run_ends_at_the_lowest_rate(data):
 def test_wrong_values_are_named(data, options, error, message):
     with pytest.raises(error, match=message):
         gdfast.train(*data, **options)
+
+
+def test_a_run_keeps_no_model_but_the_best(rng):
+    X, y = rng.standard_normal((60, 1000)) / 1e3, np.ones(60)
+    options = {"early_stopping": True, "random_state": 1, "learning_rate": 1e-3}
+    peaks = []
+    for n_iter in (30, 330):  # of which every one lowers the loss
+        tracemalloc.start()
+        fit = gdfast.train(X, y, max_iter=n_iter, **options)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert np.diff(fit.history["validation_loss"]).max() < 0
+    assert peaks[1] - peaks[0] < 20 * 8 * 1000
 
 
 def test_only_the_same_loss_goes_on(data):

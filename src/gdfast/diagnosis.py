@@ -19,6 +19,7 @@ SAMPLE = 400  # rows, and columns, that the scales of the columns are judged by
 UNEVEN = 3.0  # ratio of the largest column to the smallest spread worth a remark
 MINIMUM = 1e-6  # error of the parameters, in parts of their size, at a minimum
 CONDITION = 100.0  # of a problem, from which acceleration is worth a remark
+RATES = 1 << 16  # at the start and at the end of a run, of which the largest is told
 SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
 
 
@@ -190,7 +191,7 @@ def _divergence(
     """Return iteration, learning rate, the largest stable one and what to do."""
     assert monitor.first is not None
     # The first epoch's loss is not that of the start.
-    losses = np.append(monitor.first[0], descent.losses[1:])
+    losses = np.append(monitor.first[0], descent.rows.losses[1:])
     max_stable = fit.max_stable_learning_rate
     lowest = int(np.nanargmin(losses))
     seen = (
@@ -213,9 +214,16 @@ def _largest_rate(
     if schedule is None or isinstance(schedule, Constant) or fit.method == "batches":
         return fit.learning_rate, 0  # an epoch is many updates
     done = fit.n_iter - descent.n_iter
-    rates = schedule.rates(done, max(descent.n_iter, 1))
-    at = int(rates.argmax())
-    return float(rates[at]), done + at + 1
+    n_steps = max(descent.n_iter, 1)
+    looks = [done]
+    if n_steps > RATES:
+        looks.append(done + n_steps - RATES)
+    largest = []
+    for look in looks:
+        rates = schedule.rates(look, min(n_steps, RATES))
+        at = int(rates.argmax())
+        largest.append((float(rates[at]), look + at + 1))
+    return max(largest, key=lambda rate_and_step: rate_and_step[0])
 
 
 def _too_large(

@@ -159,7 +159,8 @@ class Fit:
     After a short run on few values, `stop_reason` and `max_stable_learning_rate` are
     found when they are first read, as they are when the fit is printed, saved or
     pickled; finding them takes longer than such a run. The fit keeps a copy of the data
-    until then, at most 4096 values of `X`.
+    until then, at most 4096 values of `X`. The history of any run is put
+    together when it is first read.
 
     Examples
     --------
@@ -325,9 +326,9 @@ class Fit:
 
 
 def settle(fit: Fit) -> None:
-    """Find now what would be found when it is first read."""
-    for each in fields(fit):
-        getattr(fit, each.name)
+    """Find now what would be found in the data when it is first read."""
+    for name in ("stop_reason", "max_stable_learning_rate"):
+        getattr(fit, name)
 
 
 class DivergenceError(ArithmeticError):

@@ -25,7 +25,8 @@ from gdfast.units import Units, plain
 
 # The largest stable rate and why a run ended take longer to find than a small run.
 # When X and the way of the parameters are at most this many values, a fit keeps a copy
-# of the data and finds them when it is asked.
+# of the data and finds them when it is asked. Rows of a history it always keeps as they
+# came: to put millions of them together takes longer than an answer to Ctrl-C may.
 KEPT_VALUES = 4096
 
 
@@ -45,7 +46,7 @@ def raise_unstarted(run: Prepared, descent: Descent) -> None:
         If it is not, with the values of X or y that are the reason if there are any.
     """
     first = run.monitor.first
-    if math.isfinite(descent.losses[0] if first is None else first[0]):
+    if math.isfinite(descent.rows.first_loss if first is None else first[0]):
         return
     raise_nonfinite(X=run.examples.X, y=run.examples.targets)
     culprits = "X or y"
@@ -187,16 +188,15 @@ def _history(
     fit: Fit,
 ) -> History:
     """Return the rows of a run in the caller's units."""
-    if descent.path is None:
-        return History.from_rows(
-            descent.losses, done=done, validation_loss=descent.held_out
-        )
-    coef, intercept = units.model(descent.path)
+    rows, path = descent.rows, descent.rows.path
+    if path is None:
+        return History.from_rows(rows.losses, done=done, validation_loss=rows.held_out)
+    coef, intercept = units.model(path)
     return History.from_rows(
-        descent.losses,
+        rows.losses,
         coef,
         intercept if units.fit_intercept else None,
         feature_names,
         done,
-        descent.held_out,
+        rows.held_out,
     )
