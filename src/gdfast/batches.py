@@ -19,7 +19,7 @@ from gdfast.drivers import Updater, outputs
 from gdfast.fit import Sampling
 from gdfast.losses import Loss
 from gdfast.penalties import Penalty
-from gdfast.settings import Settings
+from gdfast.settings import RATES_TO_GIVE, Settings
 from gdfast.sums import CHUNK_VALUES, PIECE_VALUES, Examples, Summation, add_up
 
 # What a row and an update cost beside the values that they go through, in such.
@@ -494,16 +494,15 @@ def check_batches(
     if isinstance(average, (bool, np.bool_)):
         first = int(average)
     else:
-        first = check_int(average, "average", low=1)
+        first = check_int(average, "average", low=1, note=", True or False")
     if batch_size is None:
         if first:
             raise ValueError("average has no use without batch_size")
         return None
-    size = check_int(batch_size, "batch_size", low=1)
+    note = f" and at most {n_samples}, the number of rows, or None"
+    size = check_int(batch_size, "batch_size", low=1, note=note)
     if size > n_samples:
-        raise ValueError(
-            f"batch_size must be at most {n_samples}, the number of rows, got {size}"
-        )
+        raise ValueError(f"batch_size must be at least 1{note}, got {size}")
     _check_run(settings)
     return Batching(size, generator if shuffle else None, first)
 
@@ -514,7 +513,7 @@ def _check_run(settings: Settings) -> None:
         raise ValueError(
             "learning_rate must be given with batch_size for the loss "
             f"{settings.loss.name!r} with the optimizer {settings.optimizer.name!r}: "
-            "backtracking is for all rows at once"
+            f"backtracking is for all rows at once. {RATES_TO_GIVE}"
         )
     if settings.tolerances.gtol:
         raise ValueError(

@@ -399,7 +399,7 @@ def train(
     rule = check_optimizer(optimizer)
     backtracks, schedule = check_rate(learning_rate, rule, chosen)
     if n_threads is not None:
-        n_threads = check_int(n_threads, "n_threads", low=1)
+        n_threads = check_int(n_threads, "n_threads", low=1, note=" or None")
     settings = Settings(
         loss=chosen,
         penalty=check_penalty(penalty, alpha, l1_ratio),

@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
 )
 
 from gdfast._typing import Doubles
+from gdfast._validation import check_number
 from gdfast.callbacks import Iteration
 from gdfast.fit import Fit
 from gdfast.losses import LOSSES, HalfSquaredError, LogLoss, Loss, check_loss
@@ -109,13 +110,22 @@ class GradientDescent(Estimator):
             warnings.warn(str(warning.message), category, stacklevel=3)
         return fit
 
-    def _start(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
+    def _start(
+        self, coef_init: Any, intercept_init: Any, shape: tuple[int, ...]
+    ) -> tuple[Any, Any]:
         """Return the model to start from: one that was passed, or the last one."""
-        if self.warm_start and hasattr(self, "coef_"):
-            coef_init = self.coef_ if coef_init is None else coef_init
-            intercept_init = (
-                self.intercept_ if intercept_init is None else intercept_init
+        if not self.warm_start or not hasattr(self, "coef_"):
+            return coef_init, intercept_init
+        last = self.coef_.shape
+        if coef_init is None and last != shape:
+            raise ValueError(
+                f"warm_start=True goes on from the last model, whose coef_ has shape "
+                f"{last}, but these X and y have coefficients of shape {shape}: fit "
+                "them with warm_start=False"
             )
+        coef_init = self.coef_ if coef_init is None else coef_init
+        if intercept_init is None and last[:-1] == shape[:-1]:
+            intercept_init = self.intercept_
         return coef_init, intercept_init
 
     def _publish(self, twin: Self, fit: Fit, coef: Doubles, intercept: Any) -> None:
@@ -322,8 +332,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
             As `train`.
         """
         loss = self._loss()
-        coef_init, intercept_init = self._start(coef_init, intercept_init)
         twin = self._twin()
+        _refuse_text(y)
         X, y = validate_data(
             twin,
             X,
@@ -333,6 +343,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
             multi_output=True,
             y_numeric=True,
         )
+        shape = (*y.shape[1:], X.shape[1])
+        coef_init, intercept_init = self._start(coef_init, intercept_init, shape)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=float, ensure_non_negative=True
@@ -570,7 +582,6 @@ class GDClassifier(ClassifierMixin, GradientDescent):
             As `train`.
         """
         loss = self._loss()
-        coef_init, intercept_init = self._start(coef_init, intercept_init)
         twin = self._twin()
         X, y = validate_data(
             twin, X, y, accept_sparse="csr", dtype=[np.float64, np.float32]
@@ -582,6 +593,11 @@ class GDClassifier(ClassifierMixin, GradientDescent):
             raise ValueError(
                 "The number of classes has to be greater than one; got 1 class"
             )
+        shape = (n_classes if n_classes > 2 else 1, X.shape[1])
+        coef_init, intercept_init = self._start(coef_init, intercept_init, shape)
+        if isinstance(self.class_weight, dict):
+            for label, weight in self.class_weight.items():
+                check_number(weight, f"class_weight of class {label!r}", low=0)
         if sample_weight is not None or self.class_weight is not None:
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=float, ensure_non_negative=True
@@ -699,6 +715,17 @@ def _chosen(loss: Any, names: list[str], kind: str) -> Loss:
             f"loss must be one of {kind}, {', '.join(map(repr, names))}, got {loss!r}"
         )
     return chosen
+
+
+def _refuse_text(y: Any) -> None:
+    """Raise for targets with text among them, which scikit-learn does not name."""
+    array = np.asarray(y)
+    if array.dtype.kind != "O":
+        return
+    for place, value in np.ndenumerate(array):
+        if isinstance(value, str):
+            at = ", ".join(map(str, place))
+            raise TypeError(f"y must hold numbers, got {value!r} at [{at}]")
 
 
 def _single(init: Any) -> Any:
