@@ -10,9 +10,9 @@ from gdfast._typing import Doubles, Floats
 from gdfast.csr import CSR
 from gdfast.descent import Descent
 from gdfast.fit import Fit
-from gdfast.losses import LOSSES
+from gdfast.losses import LOSSES, Loss
 from gdfast.schedules import Constant, Schedule
-from gdfast.stopping import Monitor, Reason
+from gdfast.stopping import PACE_STEPS, Monitor, Reason
 from gdfast.sums import Examples
 
 SAMPLE = 400  # rows, and columns, that the scales of the columns are judged by
@@ -59,6 +59,32 @@ def explain(
         f"{reason} The model is that after {_count(n_iter, 'iteration')}, whose loss "
         f"on the rows held out is the lowest, {held_out:.6g}."
     )
+
+
+def is_stuck(
+    descent: Descent, monitor: Monitor, examples: Examples, loss: Loss
+) -> bool:
+    """Whether a run that was cut short has come to nothing far from a minimum.
+
+    Parameters
+    ----------
+    descent : Descent
+        The run.
+    monitor : Monitor
+        Its last steps.
+    examples : Examples
+        The data; columns that are standardised are not to blame.
+    loss : Loss
+        Its loss; the gradient of one with a kink may stay the same for long.
+
+    Returns
+    -------
+    bool
+        True if its loss and its gradient are known not to fall.
+    """
+    if descent.n_iter < PACE_STEPS or examples.columns is not None or not loss.smooth:
+        return False
+    return descent.stalled and monitor.is_stuck
 
 
 def _reason(
@@ -153,7 +179,8 @@ def _unfinished(
     )
     assert monitor.zero is not None
     error = descent.gradient_max * unevenness * unevenness
-    if descent.stalled and error <= MINIMUM * monitor.zero[1]:
+    stuck = is_stuck(descent, monitor, examples, loss())
+    if descent.stalled and not stuck and error <= MINIMUM * monitor.zero[1]:
         return f"{parts[0]} Gradient descent can do no more here, to rounding."
     advice = _advice(unevenness, rate, at_step, max_stable)
     rule = None if fit.state is None else fit.state.optimizer.name
@@ -173,6 +200,11 @@ def _unfinished(
     if descent.stalled and not loss.smooth:
         advice.append(
             "a smaller learning_rate, as steps too long cross the minimum to and fro"
+        )
+    if stuck and not advice:
+        advice.append(
+            "columns that are less alike, as steps that are short enough for what they "
+            "have in common are too short for what they differ in"
         )
     if not descent.stalled or not advice:
         cut_off = descent.reason is Reason.INTERRUPTED

@@ -29,6 +29,7 @@ from gdfast._validation import (
 from gdfast.batches import check_batches, put_back, sampling_of
 from gdfast.callbacks import Iteration, row_callback
 from gdfast.descent import descend
+from gdfast.diagnosis import is_stuck
 from gdfast.fit import DivergenceError, Fit
 from gdfast.holdout import hold_out
 from gdfast.losses import Loss, check_loss
@@ -266,8 +267,10 @@ def train(
     Warns
     -----
     ConvergenceWarning
-        If a tolerance is given and `max_iter` or `max_seconds` ends the run before it
-        is reached.
+        If `max_iter` or `max_seconds` ends the run before a tolerance is reached that
+        was given; or where, without one, 100 steps and more show that it is stuck: the
+        loss no longer falls and the gradient stays what it is, as it does for columns
+        of X that are far from 0 and not standardised.
 
     Notes
     -----
@@ -475,7 +478,8 @@ def train(
     if descent.reason is Reason.DIVERGED:
         raise DivergenceError(fit.stop_reason, fit)
     ended = descent.reason in (Reason.MAX_ITER, Reason.MAX_SECONDS)
-    if ended and any(settings.tolerances):
+    aimed = any(settings.tolerances)
+    if ended and (aimed or is_stuck(descent, run.monitor, run.examples, chosen)):
         warnings.warn(fit.stop_reason, ConvergenceWarning, stacklevel=2)
     return fit
 
