@@ -48,6 +48,9 @@ class Sampling(NamedTuple):
     start: str | None = None
 
 
+EVERY_ROW = Sampling()
+
+
 class State(NamedTuple):
     """Where a run ended, so that another one can go on as if it had not.
 
@@ -77,7 +80,7 @@ class State(NamedTuple):
     method: str
     carried: Doubles | None
     watched: Doubles | None = None
-    sampling: Sampling = Sampling()
+    sampling: Sampling = EVERY_ROW
 
 
 class Late(Generic[T]):

@@ -30,7 +30,7 @@ from gdfast.batches import check_batches, put_back, sampling_of
 from gdfast.callbacks import Iteration, row_callback
 from gdfast.descent import descend
 from gdfast.diagnosis import is_stuck
-from gdfast.fit import DivergenceError, Fit
+from gdfast.fit import EVERY_ROW, DivergenceError, Fit
 from gdfast.holdout import hold_out
 from gdfast.losses import Loss, check_loss
 from gdfast.optimizers import Optimizer, check_optimizer
@@ -430,7 +430,9 @@ def train(
     batching = check_batches(
         batch_size, shuffle, generator, average, examples, settings
     )
-    sampling = sampling_of(batching, settings.early_stopping, generator)
+    sampling = EVERY_ROW
+    if draws:
+        sampling = sampling_of(batching, settings.early_stopping, generator)
     if before is not None:
         seeded = isinstance(random_state, Integral)
         sampling = resumed_sampling(before[1].sampling, sampling, seeded)
@@ -479,7 +481,7 @@ def train(
         raise DivergenceError(fit.stop_reason, fit)
     ended = descent.reason in (Reason.MAX_ITER, Reason.MAX_SECONDS)
     aimed = any(settings.tolerances)
-    if ended and (aimed or is_stuck(descent, run.monitor, run.examples, chosen)):
+    if ended and (aimed or is_stuck(descent, run.monitor, examples, chosen)):
         warnings.warn(fit.stop_reason, ConvergenceWarning, stacklevel=2)
     return fit
 
