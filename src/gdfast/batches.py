@@ -49,7 +49,7 @@ class Batching(NamedTuple):
     average: int
 
 
-class Origin(NamedTuple):
+class Drawing(NamedTuple):
     """All that changes from step to step, but the parameters and the rule's memory.
 
     Parameters
@@ -133,14 +133,14 @@ class Batches:
         self._rows = max(1, CHUNK_VALUES // work)  # of such a part
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> Drawing:
         """Where the order and the average are; put back, the same epochs follow."""
         state = None if self._generator is None else self._generator.bit_generator.state
         path_sum = None if self._path_sum is None else self._path_sum.copy()
-        return Origin(state, self.n_steps, path_sum)
+        return Drawing(state, self.n_steps, path_sum)
 
     @origin.setter
-    def origin(self, origin: Origin) -> None:
+    def origin(self, origin: Drawing) -> None:
         state, self.n_steps, path_sum = origin
         if self._generator is not None:
             self._generator.bit_generator.state = state
@@ -177,7 +177,7 @@ class Batches:
         if self._generator is not None:
             put_back(self._generator, bytes(carried[end:].astype(np.uint8)).decode())
         state = self.origin.generator
-        self.origin = Origin(state, n_steps, carried[2:end] if average else None)
+        self.origin = Drawing(state, n_steps, carried[2:end] if average else None)
 
     @property
     def values_per_step(self) -> int:

@@ -13,7 +13,7 @@ from gdfast._typing import Doubles
 from gdfast.backtracking import Backtracking
 from gdfast.batches import Batches, OutOfTime
 from gdfast.drivers import Moments, Passes
-from gdfast.holdout import HeldOut
+from gdfast.holdout import HeldOutLoss
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
 from gdfast.sums import CHUNK_VALUES
@@ -200,7 +200,7 @@ class Rows:
         return np.array(self._held_out) if self._held_out else None
 
 
-class Descent(NamedTuple):
+class Descended(NamedTuple):
     """Where a descent ended and what it saw on the way.
 
     Parameters
@@ -261,13 +261,13 @@ def descend(
     done: int = 0,
     deadline: float = math.inf,
     keep_path: bool = False,
-    held_out: HeldOut | None = None,
+    held_out: HeldOutLoss | None = None,
     best: Best | None = None,
     on_row: RowCallback | None = None,
     every: int = 1,
     on_interrupt: Callable[[], None] | None = None,
     progress: Progress | None = None,
-) -> Descent:
+) -> Descended:
     """Make steps until a rule holds or `max_iter` are made.
 
     Parameters
@@ -287,7 +287,7 @@ def descend(
         epoch of batches that is not done then is given up.
     keep_path : bool
         Whether to keep the parameters of every row.
-    held_out : HeldOut or None
+    held_out : HeldOutLoss or None
         Rows by whose loss the best model is chosen.
     best : Best or None
         The best one of the updates that were made before.
@@ -303,7 +303,7 @@ def descend(
 
     Returns
     -------
-    Descent
+    Descended
         The end and the way. The result does not depend on how the steps were grouped
         into calls.
     """
@@ -391,7 +391,7 @@ def descend(
             reason = Reason.CALLBACK
     if rows.best is not None:
         loss = float(look_at(driver, rows.best.params)[0])
-    return Descent(
+    return Descended(
         params,
         n_iter,
         reason,

@@ -8,7 +8,7 @@ import numpy as np
 
 from gdfast._typing import Doubles, Floats
 from gdfast.csr import CSR
-from gdfast.descent import Descent
+from gdfast.descent import Descended
 from gdfast.fit import Fit
 from gdfast.losses import LOSSES, Loss
 from gdfast.schedules import Constant, Schedule
@@ -24,7 +24,7 @@ SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
 
 
 def explain(
-    descent: Descent,
+    descent: Descended,
     monitor: Monitor,
     examples: Examples,
     schedule: Schedule | None,
@@ -34,7 +34,7 @@ def explain(
 
     Parameters
     ----------
-    descent : Descent
+    descent : Descended
         The run.
     monitor : Monitor
         Its stopping rules and last steps.
@@ -62,13 +62,13 @@ def explain(
 
 
 def is_stuck(
-    descent: Descent, monitor: Monitor, examples: Examples, loss: Loss
+    descent: Descended, monitor: Monitor, examples: Examples, loss: Loss
 ) -> bool:
     """Whether a run that was cut short has come to nothing far from a minimum.
 
     Parameters
     ----------
-    descent : Descent
+    descent : Descended
         The run.
     monitor : Monitor
         Its last steps.
@@ -88,7 +88,7 @@ def is_stuck(
 
 
 def _reason(
-    descent: Descent,
+    descent: Descended,
     monitor: Monitor,
     examples: Examples,
     schedule: Schedule | None,
@@ -137,7 +137,7 @@ def _reason(
 
 
 def _unfinished(
-    descent: Descent,
+    descent: Descended,
     monitor: Monitor,
     examples: Examples,
     schedule: Schedule | None,
@@ -214,7 +214,7 @@ def _unfinished(
 
 
 def _divergence(
-    descent: Descent,
+    descent: Descended,
     monitor: Monitor,
     examples: Examples,
     schedule: Schedule | None,
@@ -240,7 +240,7 @@ def _divergence(
 
 
 def _largest_rate(
-    schedule: Schedule | None, descent: Descent, fit: Fit
+    schedule: Schedule | None, descent: Descended, fit: Fit
 ) -> tuple[float, int]:
     """Return the largest rate of a run and, if it was not always this, its step."""
     if schedule is None or isinstance(schedule, Constant) or fit.method == "batches":

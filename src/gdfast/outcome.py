@@ -11,7 +11,7 @@ import numpy as np
 from gdfast._typing import Doubles
 from gdfast._validation import raise_nonfinite
 from gdfast.batches import Batches
-from gdfast.descent import Descent
+from gdfast.descent import Descended
 from gdfast.diagnosis import explain
 from gdfast.drivers import Moments
 from gdfast.fit import Fit, Sampling, State, settle
@@ -30,14 +30,14 @@ from gdfast.units import Units, plain
 KEPT_VALUES = 4096
 
 
-def raise_unstarted(run: Prepared, descent: Descent) -> None:
+def raise_unstarted(run: Prepared, descent: Descended) -> None:
     """Raise for a start whose loss is not finite.
 
     Parameters
     ----------
     run : Prepared
         The run before its first step.
-    descent : Descent
+    descent : Descended
         What came of it.
 
     Raises
@@ -60,7 +60,7 @@ def raise_unstarted(run: Prepared, descent: Descent) -> None:
 
 def make_fit(
     run: Prepared,
-    descent: Descent,
+    descent: Descended,
     settings: Settings,
     sampling: Sampling,
     feature_names: tuple[str, ...] | None,
@@ -71,7 +71,7 @@ def make_fit(
     ----------
     run : Prepared
         The run before its first step.
-    descent : Descent
+    descent : Descended
         Its steps.
     settings : Settings
         What it was asked to do.
@@ -129,7 +129,7 @@ def make_fit(
 
 
 def _stable_rate(
-    run: Prepared, descent: Descent, settings: Settings, judged: Examples
+    run: Prepared, descent: Descended, settings: Settings, judged: Examples
 ) -> float | Callable[[Fit], float] | None:
     """Return the largest stable rate, how to find it, or None if that is not worth it.
 
@@ -162,7 +162,7 @@ def _stable_rate(
     return None
 
 
-def _watched(run: Prepared, descent: Descent) -> Doubles | None:
+def _watched(run: Prepared, descent: Descended) -> Doubles | None:
     """Return what rules that wait for a lower loss know at the end of a run."""
     patience, best = run.monitor.patience, descent.best
     if patience is None:
@@ -181,7 +181,7 @@ def _copy(examples: Examples) -> Examples:
 
 
 def _history(
-    descent: Descent,
+    descent: Descended,
     units: Units,
     feature_names: tuple[str, ...] | None,
     done: int,

@@ -15,7 +15,7 @@ from gdfast.curvature import needs_moments
 from gdfast.descent import Best, Driver, look_at
 from gdfast.drivers import Updater, choose
 from gdfast.fit import Fit, Sampling, State
-from gdfast.holdout import HeldOut
+from gdfast.holdout import HeldOutLoss
 from gdfast.penalties import Penalty
 from gdfast.rates import curvature, safe_rate
 from gdfast.scaling import column_scales
@@ -62,7 +62,7 @@ class Prepared(NamedTuple):
         The caller's.
     examples : Examples
         The data, with the columns trained on.
-    held_out : HeldOut or None
+    held_out : HeldOutLoss or None
         The part of them that steps are not made by.
     penalty : Penalty
         What is added to the mean loss, with the bounds of these columns.
@@ -77,7 +77,7 @@ class Prepared(NamedTuple):
     monitor: Monitor
     units: Units
     examples: Examples
-    held_out: HeldOut | None
+    held_out: HeldOutLoss | None
     penalty: Penalty
     best: Best | None
     curvature: float | None
@@ -358,7 +358,7 @@ def prepare(
     if monitor.patience and before is not None and before.watched is not None:
         best = _recall(before.watched, monitor.patience, updater)
     if held_out is not None:
-        others = HeldOut(loss, held_out._replace(columns=examples.columns), team)
+        others = HeldOutLoss(loss, held_out._replace(columns=examples.columns), team)
     return Prepared(
         driver, start, monitor, units, examples, others, penalty, best, bent
     )
