@@ -86,6 +86,11 @@ def test_bad_class_weights(class_weight, error):
         train(class_weight=class_weight)
 
 
+def test_a_bad_class_weight_names_the_class():
+    with pytest.raises(ValueError, match=r"class_weight of class 1 must be .*, got -2"):
+        train(class_weight={0: 1.0, 1: -2})
+
+
 def test_only_ratios_of_class_weights_count():
     assert_same(train(class_weight={0: 1e308, 1: 1e308}), train())
     with pytest.raises(ValueError, match="class_weight must leave .* a finite one"):

@@ -832,7 +832,7 @@ def test_options_are_those_of_train(run, arguments, options):
         (["--optimizer", "sgd"], 2, "--optimizer: invalid choice"),
         (["--max-seconds", "0"], 2, "--max-seconds: must be a number above 0"),
         (["--batch-size", "0"], 2, "--batch-size: must be a whole number above 0"),
-        (["--batch-size", "999"], 1, "--batch-size must be at most 200, the number"),
+        (["--batch-size", "999"], 1, "--batch-size must be at least 1 and at most 200"),
         (["--batch-size", "9", "--gtol", "1"], 1, "--gtol must be None with --batch"),
         (["--seed", "-1"], 2, "--seed: must be 0 or a whole number above"),
         (

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -345,6 +346,19 @@ def test_wrong_values_are_named(data, options, error, message):
         gdfast.train(*data, **options)
 
 
+def test_a_run_keeps_no_model_but_the_best(rng):
+    X, y = rng.standard_normal((60, 1000)) / 1e3, np.ones(60)
+    options = {"early_stopping": True, "random_state": 1, "learning_rate": 1e-3}
+    peaks = []
+    for n_iter in (30, 330):  # of which every one lowers the loss
+        tracemalloc.start()
+        fit = gdfast.train(X, y, max_iter=n_iter, **options)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert np.diff(fit.history["validation_loss"]).max() < 0
+    assert peaks[1] - peaks[0] < 20 * 8 * 1000
+
+
 def test_only_the_same_loss_goes_on(data):
     X, y = data
     fit = gdfast.train(X, y, max_iter=3, loss="huber")
@@ -363,8 +377,6 @@ def test_only_the_same_kind_of_run_goes_on(data):
     ):
         with pytest.raises(ValueError, match="resume must be given with early_stop"):
             gdfast.train(*data, resume=fit, **options)
-    with pytest.raises(ValueError, match="random_state must be given with resume"):
-        gdfast.train(*data, resume=early, early_stopping=True)
 
 
 @pytest.mark.parametrize("arguments", [(0,), (-1,), (0.1, 0)])

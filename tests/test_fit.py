@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gdfast
-from gdfast import DivergenceError, Fit, History, drivers, outcome, rates
+from gdfast import DivergenceError, Fit, History, descent, drivers, outcome, rates
 from gdfast import fit as fit_module
 
 X = np.array([[1.0, 8.0], [2.0, 3.0], [4.0, 5.0], [7.0, 1.0], [5.0, 9.0]])
@@ -475,9 +475,22 @@ def test_late_and_at_once_give_the_same(make, first, monkeypatch):
     found = {name: getattr(late, name) for name in first}
     monkeypatch.setattr(outcome, "KEPT_VALUES", 0)
     at_once = make()
-    assert not any(callable(value) for value in vars(at_once).values())
+    assert not any(callable(vars(at_once)[name]) for name in LATE)
     assert_same(late, at_once)
     assert found == {name: getattr(at_once, name) for name in LATE}
+
+
+@pytest.mark.parametrize("history", ["loss", "full"])
+def test_a_long_history_is_put_together_when_it_is_first_read(history, monkeypatch):
+    """By what millions of rows take, Ctrl-C would be answered later."""
+    options = {"learning_rate": 1e-3, "max_iter": 9, "history": history}
+    whole = gdfast.train(X, Y, **options)
+    monkeypatch.setattr(outcome, "KEPT_VALUES", 0)
+    monkeypatch.setattr(descent, "MAX_SLICE_STEPS", 2)
+    fit = gdfast.train(X, Y, **options)
+    assert callable(vars(fit)["history"])
+    assert fit.history.array.tobytes() == whole.history.array.tobytes()
+    assert fit.history is fit.history
 
 
 def test_what_the_caller_does_to_his_data_later_changes_nothing():

@@ -312,3 +312,64 @@ def test_a_callback_sees_every_iteration(quantities):
     seen = []
     model = GDRegressor().fit(*quantities, callback=seen.append)
     assert [row.loss for row in seen] == model.loss_curve_.tolist()
+
+
+def test_a_bad_class_weight_names_the_class(classes):
+    X, y = classes
+    with pytest.raises(ValueError, match="class_weight of class 'low' must be .* -1"):
+        GDClassifier(class_weight={"low": -1.0}).fit(X, y)
+
+
+@pytest.mark.parametrize("dtype", [object, str])
+@pytest.mark.parametrize("text", ["many", "3"])
+def test_targets_of_text_are_named(quantities, dtype, text):
+    X, y = quantities
+    target = y.astype(dtype)
+    target[4] = text
+    with pytest.raises(TypeError, match="^y must hold"):
+        GDRegressor().fit(X, target)
+    target = np.column_stack([y, y]).astype(object)
+    target[4, 1] = text
+    with pytest.raises(TypeError, match=rf"^y must hold .*'{text}' at \[4, 1\]"):
+        GDRegressor().fit(X, target)
+
+
+def test_a_warm_start_from_another_shape_is_named(quantities, classes):
+    X, y = quantities
+    both = np.column_stack([y, y])
+    model = GDRegressor(warm_start=True).fit(X, y)
+    for data, shape in (((X[:, :4], y), r"\(4,\)"), ((X, both), r"\(2, 6\)")):
+        with pytest.raises(ValueError, match=f"^warm_start=True .*{shape}"):
+            model.fit(*data)
+    model.fit(X, both, coef_init=np.ones((2, 6)))
+    model.fit(X, both)
+    X, y = classes
+    model = GDClassifier(warm_start=True).fit(X, y)
+    for data in ((X[:, 1:], y), (X, y == "low")):
+        with pytest.raises(ValueError, match=r"^warm_start=True .*\(3, 6\)"):
+            model.fit(*data)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        GDRegressor("quantile"),
+        GDRegressor("epsilon_insensitive"),
+        GDClassifier("hinge"),
+        GDClassifier("perceptron", batch_size=9),
+        GDRegressor("poisson", batch_size=9),
+    ],
+    ids=str,
+)
+def test_losses_without_a_rate_of_their_own_say_what_to_pass(model, quantities):
+    X, y = quantities
+    y = (y > 0).astype(float)
+    with pytest.raises(ValueError, match="^learning_rate must be .* Pass a number"):
+        model.fit(X, y)
+    for options in (
+        {"learning_rate": 0.01},
+        {"learning_rate": gdfast.schedules.InvScaling(0.1)},
+        {"optimizer": "adam"},
+    ):
+        twin = clone(model).set_params(max_iter=300, gtol=None, **options).fit(X, y)
+        assert twin.loss_curve_[-1] < twin.loss_curve_[:9].max()

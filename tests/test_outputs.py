@@ -725,6 +725,27 @@ def test_a_fit_is_saved_copied_and_shown(rng, tmp_path):
     assert "weight 1 [0]" in str(fit.history)
 
 
+@pytest.mark.parametrize("name", ["log_loss", "hinge", "multinomial"])
+def test_a_fit_says_how_many_classes_there_were(rng, name, tmp_path):
+    X, y = blobs(rng)
+    options = {"loss": name, "learning_rate": 0.01, "max_iter": 3}
+    fit = train(X, y, **options)
+    assert fit.n_classes == 3
+    assert "\nclasses " in str(fit)
+    fit.save(tmp_path / "fit")
+    assert gdfast.load(tmp_path / "fit").n_classes == 3
+    columns = train(X, np.eye(3)[y], **options)
+    assert columns.n_classes is None
+    np.testing.assert_array_equal(columns.coef, fit.coef)
+    labels = (y > 0).astype(int)
+    labels[7] = 2
+    assert train(X, labels, **options).n_classes == 3  # of which one has an example
+    if name != "multinomial":
+        fit = train(X, y > 0, **options)
+        assert fit.n_classes is None
+        assert "classes" not in str(fit)
+
+
 def test_predictions_of_rows_and_of_a_number(rng):
     x, y = rng.standard_normal(30), rng.standard_normal((30, 2))
     fit = train(x, y, max_iter=5)

@@ -169,6 +169,9 @@ def test_an_epoch_more_after_none_is_the_first_one(data, average):
     ("options", "message"),
     [
         ({"batch_size": None}, "resume must be given with batch_size if it was"),
+        ({"batch_size": 8}, "resume was trained with batch_size=7, .* got 8"),
+        ({"shuffle": False}, "resume was trained with shuffle=True, .* got False"),
+        ({"random_state": 4}, "resume was trained with another random_state, which"),
         ({"average": 5}, "resume was trained with average=0, which must be given"),
         (
             {"random_state": np.random.Generator(np.random.SFC64(1))},
@@ -180,6 +183,58 @@ def test_other_batches_are_refused(data, options, message):
     begun = gdfast.train(*data, max_iter=3, **BATCHES)
     with pytest.raises(ValueError, match=message):
         gdfast.train(*data, resume=begun, **(BATCHES | options))
+
+
+@pytest.mark.parametrize("batch_size", [None, 9])
+@pytest.mark.parametrize("given", ["number", "generator", "none", "other"])
+def test_the_same_rows_are_held_out(data, batch_size, given, tmp_path):
+    options = {"batch_size": batch_size, "learning_rate": 0.01, "early_stopping": True}
+    options |= {"validation_fraction": 0.3, "n_iter_no_change": 99}
+    whole = gdfast.train(*data, max_iter=20, random_state=5, **options)
+    rng = np.random.default_rng(5)
+    state = {
+        "number": 5,
+        "generator": rng,
+        "none": None,
+        "other": np.random.default_rng(6),
+    }
+    first = 5 if given == "none" else rng
+    begun = gdfast.train(*data, max_iter=8, random_state=first, **options)
+    begun.save(tmp_path / "fit")
+    for same in (begun, gdfast.load(tmp_path / "fit")):
+        options["random_state"] = state[given]
+        ended = gdfast.train(*data, max_iter=12, resume=same, **options)
+        assert ended.coef.tobytes() == whole.coef.tobytes()
+        assert ended.loss == whole.loss
+    onwards = gdfast.train(*data, max_iter=1, resume=ended, **options)
+    assert onwards.n_iter == 21
+
+
+def test_a_run_from_no_number_goes_on(data):
+    options = BATCHES | {"random_state": None, "early_stopping": True}
+    begun = gdfast.train(*data, max_iter=3, **options)
+    ended, again = (
+        gdfast.train(*data, max_iter=4, resume=begun, **options) for _ in range(2)
+    )
+    assert ended.coef.tobytes() == again.coef.tobytes()
+    with pytest.raises(ValueError, match="another random_state, .* or None"):
+        gdfast.train(*data, resume=begun, **(options | {"random_state": 0}))
+
+
+@pytest.mark.parametrize("batch_size", [None, 9])
+def test_other_rows_held_out_are_refused(data, batch_size):
+    options = {"batch_size": batch_size, "learning_rate": 0.01, "early_stopping": True}
+    options["random_state"] = 3
+    begun = gdfast.train(*data, max_iter=3, **options)
+    with pytest.raises(ValueError, match="with validation_fraction=0.1, .* got 0.2"):
+        gdfast.train(*data, resume=begun, validation_fraction=0.2, **options)
+    with pytest.raises(ValueError, match="resume was trained with another random_s"):
+        gdfast.train(*data, resume=begun, **(options | {"random_state": 4}))
+
+
+def test_a_number_that_nothing_is_drawn_from_may_be_any(data):
+    begun = gdfast.train(*data, max_iter=3, random_state=1)
+    assert gdfast.train(*data, max_iter=3, random_state=2, resume=begun).n_iter == 6
 
 
 def test_batches_do_not_go_on_from_passes(data):

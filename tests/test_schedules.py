@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gdfast
-from gdfast import descent, drivers
+from gdfast import descent, diagnosis, drivers
 from gdfast import schedules as schedules_module
 from gdfast.schedules import (
     SCHEDULES,
@@ -194,6 +194,21 @@ def test_messages_name_the_largest_rate(data):
         gdfast.train(*data, learning_rate=Exponential(50.0, 0.5), max_iter=60)
     fit = gdfast.train(*data, learning_rate=Exponential(0.1, 0.5), max_iter=90)
     assert "its largest, 0.1, is" in fit.stop_reason or "0.1" not in fit.stop_reason
+
+
+def test_the_end_of_a_long_run_asks_for_few_rates(data, monkeypatch):
+    """A function that is asked for all of them again takes seconds."""
+    monkeypatch.setattr(diagnosis, "RATES", 30)
+    monkeypatch.setattr(schedules_module, "KNOWN_RATES", 100)
+    asked = []
+
+    def rate(t):
+        asked.append(t)
+        return 1e-3 if t < 2990 else 900.0
+
+    with pytest.raises(gdfast.DivergenceError, match="=900 of step 2990 is"):
+        gdfast.train(*data, learning_rate=rate, max_iter=2995)
+    assert len(asked) <= 2995 + 100 + 60
 
 
 def test_what_a_function_returned_is_not_known_for_ever(data, monkeypatch):

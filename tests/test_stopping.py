@@ -7,6 +7,7 @@ import sys
 import time
 import types
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -471,7 +472,10 @@ def test_a_rate_at_which_the_loss_stands_still():
 
 @pytest.mark.parametrize("rate", [1e-18, 1e-20, 1e-300])
 def test_a_rate_too_small_to_move(mpg, rate):
-    fit = gdfast.train(*mpg, learning_rate=rate)
+    falls = rate > 1e-19
+    warns = pytest.warns(gdfast.ConvergenceWarning, match="the loss no longer falls")
+    with nullcontext() if falls else warns:
+        fit = gdfast.train(*mpg, learning_rate=rate)
     assert "minimum" not in fit.stop_reason
     assert "larger learning_rate" in fit.stop_reason
 
@@ -545,6 +549,7 @@ def test_every_rate_above_the_largest_stable_one_is(problem, excess):
         gdfast.train(X, y, **options)
 
 
+@pytest.mark.filterwarnings("ignore:Stopped at:gdfast.ConvergenceWarning")
 @settings(max_examples=100, deadline=None)
 @given(problems(), st.sampled_from([0.0, 1e-12, 1e-6]), st.sampled_from([0.5, 0.99]))
 def test_warm_starts_at_the_minimum_are_no_divergence(problem, shift, fraction):
@@ -899,9 +904,51 @@ def test_columns_that_are_nearly_the_same_are_no_minimum():
     # An exact fit exists along a direction that is too flat for gradient descent.
     x = np.linspace(-1, 1, 200)
     target = np.cos(7 * x)
-    fit = gdfast.train(np.column_stack([x, x + 1e-8 * target]), target)
+    with pytest.warns(gdfast.ConvergenceWarning, match="columns that are less alike"):
+        fit = gdfast.train(np.column_stack([x, x + 1e-8 * target]), target)
     assert fit.loss > 0.1
     assert "minimum" not in fit.stop_reason
+
+
+OFFSET = 1e8  # of columns, whose mean then is what the first steps are about
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer": "accelerated"},
+        {"optimizer": "adam"},
+        {"loss": "log_loss", "penalty": "l2"},
+        {"loss": "huber", "history": False},
+        {"max_iter": 10**9, "max_seconds": 0.2},
+    ],
+    ids=str,
+)
+def test_a_run_that_is_stuck_warns_without_a_tolerance(rng, options):
+    X = rng.standard_normal((300, 3))
+    y = (X @ (1.0, 2.0, 3.0) > 0.3).astype(float)
+    with pytest.warns(gdfast.ConvergenceWarning, match="the loss no longer falls"):
+        fit = gdfast.train(X + OFFSET, y, **options)
+    near = options | {"max_iter": 1000, "max_seconds": None}
+    best = gdfast.train(X, y, **near)  # without a warning
+    assert fit.loss > 1.5 * best.loss
+    gdfast.train(X + OFFSET, y, **near, standardize=True)
+
+
+def test_steps_that_lead_somewhere_do_not_warn(rng):
+    X = rng.standard_normal((60, 3))
+    y = X @ (1.0, 2.0, 3.0)
+    for scale in (1.0, (1.0, 1e3, 1e5)):
+        for options in (
+            {},
+            {"max_iter": 99},
+            {"coef_init": np.array([1, 2, 3]) / scale},
+        ):
+            gdfast.train(X * scale, y, **options)
+    gdfast.train(X + OFFSET, y, max_iter=99)  # too few to know
+    for loss in ("hinge", "perceptron"):  # whose gradient may stay the same
+        gdfast.train(X, y > 0, loss=loss, learning_rate=1e-9)
 
 
 @pytest.mark.parametrize("size", [1e-160, 1e-150, 1e-3, 1e150])
@@ -984,7 +1031,9 @@ def test_a_run_may_take_so_long(seconds, loss, rng):
 def test_time_that_suffices_changes_nothing(mpg):
     fit = gdfast.train(*mpg, max_seconds=1000)
     assert all_of(fit) == all_of(gdfast.train(*mpg))
-    assert gdfast.train(*mpg, max_seconds=1e-9, max_iter=10**9).n_iter >= 1
+    for loss in ("squared_error", "huber"):
+        fit = gdfast.train(*mpg, loss=loss, max_seconds=1e-9, max_iter=500)
+        assert fit.n_iter == 1
 
 
 class Interrupts:

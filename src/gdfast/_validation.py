@@ -203,7 +203,10 @@ def check_class_weight(
             )
         factors = np.array(
             [
-                check_number(class_weight.get(label, 1.0), "class_weight", low=0)
+                check_number(
+                    *(class_weight.get(label, 1.0), f"class_weight of class {label}"),
+                    low=0,
+                )
                 for label in classes
             ]
         )
@@ -368,7 +371,7 @@ def check_number(
     return number
 
 
-def check_int(value: object, name: str, *, low: int) -> int:
+def check_int(value: object, name: str, *, low: int, note: str = "") -> int:
     """Return a whole number of at least `low`.
 
     Parameters
@@ -379,6 +382,8 @@ def check_int(value: object, name: str, *, low: int) -> int:
         What to call it in messages.
     low : int
         Its lower bound.
+    note : str
+        What else is allowed, put at the end of the message.
 
     Returns
     -------
@@ -393,9 +398,11 @@ def check_int(value: object, name: str, *, low: int) -> int:
         If it is less than `low`.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, Integral)):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
+        raise TypeError(
+            f"{name} must be a whole number of at least {low}{note}, got {value!r}"
+        )
     if value < low:
-        raise ValueError(f"{name} must be at least {low}, got {value!r}")
+        raise ValueError(f"{name} must be at least {low}{note}, got {value!r}")
     return int(value)
 
 

@@ -44,7 +44,7 @@ class Smooth(NamedTuple):
     gradient: Doubles
 
 
-class Origin(NamedTuple):
+class Carried(NamedTuple):
     """What is carried from step to step.
 
     Parameters
@@ -81,7 +81,7 @@ class Backtracking:
 
     Attributes
     ----------
-    origin : Origin
+    origin : Carried
         All that changes from step to step; put back, it makes the same steps again.
 
     Notes
@@ -115,10 +115,10 @@ class Backtracking:
     ) -> None:
         self.summation = summation
         self.updater = updater
-        self.origin = Origin(FIRST_RATE, None, None)
+        self.origin = Carried(FIRST_RATE, None, None)
         if carried is not None:
             rate, last_rate = carried.tolist()
-            self.origin = Origin(rate, last_rate, None)
+            self.origin = Carried(rate, last_rate, None)
         self._n_coef = n_coef
         self._l2 = l2
 
@@ -170,12 +170,12 @@ class Backtracking:
                     following = fitting  # the first rate was a guess
                 else:
                     following = rate if trial else rate * GROWTH
-                self.origin = Origin(following, rate, seen)
+                self.origin = Carried(following, rate, seen)
                 return
             self.updater.state[:] = state
             rate = min(SHRINKAGE * rate, fitting)
         row[2] = math.inf  # the parameters stay, for good
-        self.origin = Origin(0.0, rate, at)
+        self.origin = Carried(0.0, rate, at)
 
     def _try(
         self, at: Smooth, rate: float | None, params: Doubles, row: Doubles

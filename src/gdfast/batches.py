@@ -16,9 +16,10 @@ from gdfast._typing import Doubles
 from gdfast._validation import check_bool, check_int
 from gdfast.csr import CSR
 from gdfast.drivers import Updater, outputs
+from gdfast.fit import Sampling
 from gdfast.losses import Loss
 from gdfast.penalties import Penalty
-from gdfast.settings import Settings
+from gdfast.settings import RATES_TO_GIVE, Settings
 from gdfast.sums import CHUNK_VALUES, PIECE_VALUES, Examples, Summation, add_up
 
 # What a row and an update cost beside the values that they go through, in such.
@@ -48,7 +49,7 @@ class Batching(NamedTuple):
     average: int
 
 
-class Origin(NamedTuple):
+class Drawing(NamedTuple):
     """All that changes from step to step, but the parameters and the rule's memory.
 
     Parameters
@@ -132,14 +133,14 @@ class Batches:
         self._rows = max(1, CHUNK_VALUES // work)  # of such a part
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> Drawing:
         """Where the order and the average are; put back, the same epochs follow."""
         state = None if self._generator is None else self._generator.bit_generator.state
         path_sum = None if self._path_sum is None else self._path_sum.copy()
-        return Origin(state, self.n_steps, path_sum)
+        return Drawing(state, self.n_steps, path_sum)
 
     @origin.setter
-    def origin(self, origin: Origin) -> None:
+    def origin(self, origin: Drawing) -> None:
         state, self.n_steps, path_sum = origin
         if self._generator is not None:
             self._generator.bit_generator.state = state
@@ -148,12 +149,10 @@ class Batches:
     @property
     def carried(self) -> Doubles:
         """Where the average starts, and `origin`, with the generator as JSON text."""
-        import json
-
-        state, n_steps, path_sum = self.origin
-        text = json.dumps(state, default=np.ndarray.tolist).encode()
+        _, n_steps, path_sum = self.origin
+        text = "" if self._generator is None else state_text(self._generator)
         sums = () if path_sum is None else path_sum
-        return np.concatenate(([self._average, n_steps], sums, list(text)))
+        return np.concatenate(([self._average, n_steps], sums, list(text.encode())))
 
     def go_on(self, carried: Doubles) -> None:
         """Make the epochs that would have followed.
@@ -168,8 +167,6 @@ class Batches:
         ValueError
             If that run made another average or drew from another kind of generator.
         """
-        import json
-
         average, n_steps = (int(number) for number in carried[:2])
         if average != self._average:
             raise ValueError(
@@ -177,17 +174,10 @@ class Batches:
                 f"again; got {self._average}"
             )
         end = 2 + (len(self._path_sum) if self._path_sum is not None else 0)
-        state = json.loads(bytes(carried[end:].astype(np.uint8)))
-        if self._generator is not None and state is not None:
-            kind = self._generator.bit_generator.state["bit_generator"]
-            if kind != state["bit_generator"]:
-                raise ValueError(
-                    "random_state must be a generator of the kind that resume was "
-                    f"trained with, {state['bit_generator']}; got {kind}"
-                )
-        elif self._generator is not None:
-            state = self._generator.bit_generator.state
-        self.origin = Origin(state, n_steps, carried[2:end] if average else None)
+        if self._generator is not None:
+            put_back(self._generator, bytes(carried[end:].astype(np.uint8)).decode())
+        state = self.origin.generator
+        self.origin = Drawing(state, n_steps, carried[2:end] if average else None)
 
     @property
     def values_per_step(self) -> int:
@@ -359,6 +349,81 @@ class Batches:
         return row
 
 
+def sampling_of(
+    batching: Batching | None,
+    early_stopping: float | None,
+    generator: np.random.Generator | None,
+) -> Sampling:
+    """Return what decides which rows the steps of a run see, before it draws any.
+
+    Parameters
+    ----------
+    batching : Batching or None
+        How rows make batches.
+    early_stopping : float or None
+        The part of the rows that is held out.
+    generator : Generator or None
+        What is drawn from.
+
+    Returns
+    -------
+    Sampling
+        The same.
+    """
+    size, shuffle = None, None
+    if batching is not None:
+        size, shuffle = batching.size, batching.generator is not None
+    start = None
+    if generator is not None and (shuffle or early_stopping is not None):
+        start = state_text(generator)
+    return Sampling(size, shuffle, early_stopping, start)
+
+
+def state_text(generator: np.random.Generator) -> str:
+    """Return where a generator is.
+
+    Parameters
+    ----------
+    generator : Generator
+        The generator.
+
+    Returns
+    -------
+    str
+        Its state, as JSON.
+    """
+    import json
+
+    return json.dumps(generator.bit_generator.state, default=np.ndarray.tolist)
+
+
+def put_back(generator: np.random.Generator, text: str) -> None:
+    """Put a generator where another one of a run before was.
+
+    Parameters
+    ----------
+    generator : Generator
+        The generator; changed.
+    text : str
+        That of the other one, by `state_text`.
+
+    Raises
+    ------
+    ValueError
+        If it is of another kind.
+    """
+    import json
+
+    state = json.loads(text)
+    kind = generator.bit_generator.state["bit_generator"]
+    if kind != state["bit_generator"]:
+        raise ValueError(
+            "random_state must be a generator of the kind that resume was trained "
+            f"with, {state['bit_generator']}; got {kind}"
+        )
+    generator.bit_generator.state = state
+
+
 def drawn(generator: np.random.Generator, n_rows: int) -> NDArray[np.int64]:
     """Return the next permutation of some rows; Ctrl-C does not wait for a long one.
 
@@ -429,16 +494,15 @@ def check_batches(
     if isinstance(average, (bool, np.bool_)):
         first = int(average)
     else:
-        first = check_int(average, "average", low=1)
+        first = check_int(average, "average", low=1, note=", True or False")
     if batch_size is None:
         if first:
             raise ValueError("average has no use without batch_size")
         return None
-    size = check_int(batch_size, "batch_size", low=1)
+    note = f" and at most {n_samples}, the number of rows, or None"
+    size = check_int(batch_size, "batch_size", low=1, note=note)
     if size > n_samples:
-        raise ValueError(
-            f"batch_size must be at most {n_samples}, the number of rows, got {size}"
-        )
+        raise ValueError(f"batch_size must be at least 1{note}, got {size}")
     _check_run(settings)
     return Batching(size, generator if shuffle else None, first)
 
@@ -449,7 +513,7 @@ def _check_run(settings: Settings) -> None:
         raise ValueError(
             "learning_rate must be given with batch_size for the loss "
             f"{settings.loss.name!r} with the optimizer {settings.optimizer.name!r}: "
-            "backtracking is for all rows at once"
+            f"backtracking is for all rows at once. {RATES_TO_GIVE}"
         )
     if settings.tolerances.gtol:
         raise ValueError(

@@ -13,7 +13,7 @@ from gdfast._typing import Doubles
 from gdfast.backtracking import Backtracking
 from gdfast.batches import Batches, OutOfTime
 from gdfast.drivers import Moments, Passes
-from gdfast.holdout import HeldOut
+from gdfast.holdout import HeldOutLoss
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
 from gdfast.sums import CHUNK_VALUES
@@ -54,59 +54,6 @@ class Best(NamedTuple):
     params: Doubles
 
 
-class Descent(NamedTuple):
-    """Where a descent ended and what it saw on the way.
-
-    Parameters
-    ----------
-    params : ndarray of float64, shape (n_params,)
-        The last parameters.
-    n_iter : int
-        Updates made.
-    reason : Reason
-        Why it ended.
-    losses : ndarray of float64, shape (n_iter + 1,)
-        Mean loss before every update and at the end.
-    path : ndarray of float64, shape (n_iter + 1, n_params), or None
-        Parameters before every update and at the end.
-    gradient_max : float
-        Largest component of the gradient at the end.
-    held_out : ndarray of float64, shape (n_iter + 1,), or None
-        Mean loss of rows held out, of the same rows.
-    best : Best or None
-        The model to keep by these losses; None for the last one.
-    loss : float
-        Mean loss and penalty of the model that is kept.
-    epochs : bool
-        Whether losses but the last one are those that an epoch saw on the way.
-    """
-
-    params: Doubles
-    n_iter: int
-    reason: Reason
-    losses: Doubles
-    path: Doubles | None
-    gradient_max: float
-    held_out: Doubles | None = None
-    best: Best | None = None
-    loss: float = math.nan
-    epochs: bool = False
-
-    @property
-    def stalled(self) -> bool:
-        """Whether no rule ended the run and the last update did not lower the loss."""
-        if not self.reason.cut_short or self.last_losses is None:
-            return False
-        before, after = self.last_losses
-        return not after < before
-
-    @property
-    def last_losses(self) -> tuple[float, float] | None:
-        """Losses before and after the last update, or of the last two epochs."""
-        losses = self.losses[:-1] if self.epochs else self.losses
-        return (float(losses[-2]), float(losses[-1])) if len(losses) > 1 else None
-
-
 class Place(NamedTuple):
     """Where a run was between two calls of the driver, to go back to.
 
@@ -120,12 +67,18 @@ class Place(NamedTuple):
         What the driver knew.
     state : ndarray of float64
         What the update rule remembered.
+    n_calls : int
+        Calls of the driver that rows were kept of.
+    best : Best or None
+        The best model of these rows.
     """
 
     n_iter: int
     params: Doubles
     origin: Any
     state: Doubles
+    n_calls: int
+    best: Best | None
 
     def restore(self, driver: Driver) -> Doubles:
         """Put a driver back.
@@ -150,14 +103,8 @@ class Rows:
 
     Attributes
     ----------
-    losses : list of ndarray
-        Mean losses and penalties, some rows each.
-    path : list of ndarray
-        Parameters of the same rows; empty if they are not kept.
-    held_out : list of float
-        Mean losses of rows held out.
-    best : list of Best
-        The best model before the first of these rows, and after each.
+    best : Best or None
+        The best model of these rows and of those before them.
 
     Parameters
     ----------
@@ -168,11 +115,11 @@ class Rows:
     """
 
     def __init__(self, done: int, best: Best | None) -> None:
-        self.done = done
-        self.losses: list[Doubles] = []
-        self.path: list[Doubles] = []
-        self.held_out: list[float] = []
-        self.best: list[Best | None] = [best]
+        self.best = best
+        self._n_iter = done
+        self._losses: list[Doubles] = []
+        self._path: list[Doubles] = []
+        self._held_out: list[float] = []
 
     def add(
         self,
@@ -194,30 +141,115 @@ class Rows:
         held_out : float or None
             Its mean loss on them.
         """
-        n_iter = self.done + sum(map(len, self.losses))
-        self.losses.append(trace[:, 0].copy())  # a view would keep all of the trace
-        if positions is not None:
-            self.path.append(positions)
-        if model is None or held_out is None:
+        if not len(trace):
             return
-        self.held_out.append(held_out)
-        best = self.best[-1]
-        lower = best is None or held_out < best.held_out or math.isnan(best.held_out)
-        self.best.append(Best(n_iter, held_out, model) if lower else best)
+        self._losses.append(trace[:, 0].copy())  # a view would keep all of the trace
+        if positions is not None:
+            self._path.append(positions)
+        if model is not None and held_out is not None:
+            self._held_out.append(held_out)
+            lowest = math.nan if self.best is None else self.best.held_out
+            if held_out < lowest or math.isnan(lowest):
+                self.best = Best(self._n_iter, held_out, model)
+        self._n_iter += len(trace)
 
-    def cut(self, n_rows: int) -> None:
-        """Let all rows go but the first ones, which ended with a call of the driver.
+    def go_back(self, place: Place) -> None:
+        """Let go of what was added since, if it was.
 
         Parameters
         ----------
-        n_rows : int
-            Rows to keep.
+        place : Place
+            Where the run was when the driver was called last.
         """
-        while sum(map(len, self.losses)) > n_rows:
-            self.losses.pop()
-        del self.path[len(self.losses) :]
-        del self.held_out[len(self.losses) :]
-        del self.best[len(self.losses) + 1 :]
+        del self._losses[place.n_calls :]
+        del self._path[place.n_calls :]
+        del self._held_out[place.n_calls :]
+        self.best = place.best
+        self._n_iter = place.n_iter
+
+    @property
+    def n_calls(self) -> int:
+        """Calls of the driver that they come from."""
+        return len(self._losses)
+
+    @property
+    def first_loss(self) -> float:
+        """Mean loss before the first update."""
+        return float(self._losses[0][0])
+
+    @property
+    def last_losses(self) -> list[float]:
+        """Mean losses of up to three rows at the end."""
+        few = [losses[-3:] for losses in self._losses[-3:]]
+        last: list[float] = np.concatenate(few)[-3:].tolist()
+        return last
+
+    @property
+    def losses(self) -> Doubles:
+        """Mean losses and penalties, of shape (n_rows,)."""
+        return np.concatenate(self._losses)
+
+    @property
+    def path(self) -> Doubles | None:
+        """Parameters, of shape (n_rows, n_params); None if they are not kept."""
+        return np.concatenate(self._path) if self._path else None
+
+    @property
+    def held_out(self) -> Doubles | None:
+        """Mean losses of rows held out, of shape (n_rows,), if there are any."""
+        return np.array(self._held_out) if self._held_out else None
+
+
+class Descended(NamedTuple):
+    """Where a descent ended and what it saw on the way.
+
+    Parameters
+    ----------
+    params : ndarray of float64, shape (n_params,)
+        The last parameters.
+    n_iter : int
+        Updates made.
+    reason : Reason
+        Why it ended.
+    rows : Rows
+        What every update saw before it, and the end.
+    gradient_max : float
+        Largest component of the gradient at the end.
+    loss : float
+        Mean loss and penalty of the model that is kept: the best one of the rows, or if
+        there is none the last one.
+    epochs : bool
+        Whether losses but the last one are those that an epoch saw on the way.
+    """
+
+    params: Doubles
+    n_iter: int
+    reason: Reason
+    rows: Rows
+    gradient_max: float
+    loss: float = math.nan
+    epochs: bool = False
+
+    @property
+    def best(self) -> Best | None:
+        """The model to keep by its loss on rows held out; None for the last one."""
+        return self.rows.best
+
+    @property
+    def stalled(self) -> bool:
+        """Whether no rule ended the run and the last update did not lower the loss."""
+        if not self.reason.cut_short or self.last_losses is None:
+            return False
+        before, after = self.last_losses
+        return not after < before
+
+    @property
+    def last_losses(self) -> tuple[float, float] | None:
+        """Losses before and after the last update, or of the last two epochs."""
+        losses = self.rows.last_losses
+        if self.epochs:
+            losses.pop()
+        return (losses[-2], losses[-1]) if len(losses) > 1 else None
 
 
 def descend(
@@ -229,13 +261,13 @@ def descend(
     done: int = 0,
     deadline: float = math.inf,
     keep_path: bool = False,
-    held_out: HeldOut | None = None,
+    held_out: HeldOutLoss | None = None,
     best: Best | None = None,
     on_row: RowCallback | None = None,
     every: int = 1,
     on_interrupt: Callable[[], None] | None = None,
     progress: Progress | None = None,
-) -> Descent:
+) -> Descended:
     """Make steps until a rule holds or `max_iter` are made.
 
     Parameters
@@ -255,7 +287,7 @@ def descend(
         epoch of batches that is not done then is given up.
     keep_path : bool
         Whether to keep the parameters of every row.
-    held_out : HeldOut or None
+    held_out : HeldOutLoss or None
         Rows by whose loss the best model is chosen.
     best : Best or None
         The best one of the updates that were made before.
@@ -271,7 +303,7 @@ def descend(
 
     Returns
     -------
-    Descent
+    Descended
         The end and the way. The result does not depend on how the steps were grouped
         into calls.
     """
@@ -284,6 +316,8 @@ def descend(
         slices = Slices(driver.values_per_step, len(params), keep_path)
         while stop is None and n_iter < max_iter:
             n_steps = min(slices.n_steps, max_iter - n_iter)
+            if n_iter == 0 and deadline < math.inf:
+                n_steps = 1  # as it is not known how long one takes
             if on_row:
                 n_steps = min(n_steps, every - n_iter % every)
             end = on_row is None and n_iter + n_steps == max_iter
@@ -292,7 +326,10 @@ def descend(
                 model = _model(driver, params)
                 other = held_out.loss(model)
             state = driver.updater.state.copy()
-            place = Place(n_iter, params.copy(), driver.origin, state)
+            place = Place(
+                *(done + n_iter, params.copy(), driver.origin, state),
+                *(rows.n_calls, rows.best),
+            )
             asks = on_row if n_iter % every == 0 else None
             point = driver.updater.look_ahead(params) if asks else params
             steps = range(done + n_iter, done + n_iter + n_steps)
@@ -334,8 +371,8 @@ def descend(
             on_interrupt()
             stop = Stop(0, Reason.INTERRUPTED)
         assert place is not None
-        params, n_iter = place.restore(driver), place.n_iter
-        rows.cut(n_iter)
+        params, n_iter = place.restore(driver), place.n_iter - done
+        rows.go_back(place)
     if not end:
         trace, path = driver.take_steps(params, range(0), keep_path, end=True)
         if held_out is not None:
@@ -352,17 +389,14 @@ def descend(
         ended = on_row(done + n_iter + 1, loss, params, other)
         if ended and reason is Reason.MAX_ITER:
             reason = Reason.CALLBACK
-    if (kept := rows.best[-1]) is not None:
-        loss = float(look_at(driver, kept.params)[0])
-    return Descent(
+    if rows.best is not None:
+        loss = float(look_at(driver, rows.best.params)[0])
+    return Descended(
         params,
         n_iter,
         reason,
-        np.concatenate(rows.losses),
-        np.concatenate(rows.path) if keep_path else None,
+        rows,
         float(trace[-1, 1]),
-        None if held_out is None else np.array(rows.held_out),
-        kept,
         loss,
         monitor.epochs,
     )

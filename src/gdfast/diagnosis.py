@@ -8,22 +8,23 @@ import numpy as np
 
 from gdfast._typing import Doubles, Floats
 from gdfast.csr import CSR
-from gdfast.descent import Descent
+from gdfast.descent import Descended
 from gdfast.fit import Fit
-from gdfast.losses import LOSSES
+from gdfast.losses import LOSSES, Loss
 from gdfast.schedules import Constant, Schedule
-from gdfast.stopping import Monitor, Reason
+from gdfast.stopping import PACE_STEPS, Monitor, Reason
 from gdfast.sums import Examples
 
 SAMPLE = 400  # rows, and columns, that the scales of the columns are judged by
 UNEVEN = 3.0  # ratio of the largest column to the smallest spread worth a remark
 MINIMUM = 1e-6  # error of the parameters, in parts of their size, at a minimum
 CONDITION = 100.0  # of a problem, from which acceleration is worth a remark
+RATES = 1 << 16  # at the start and at the end of a run, of which the largest is told
 SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
 
 
 def explain(
-    descent: Descent,
+    descent: Descended,
     monitor: Monitor,
     examples: Examples,
     schedule: Schedule | None,
@@ -33,7 +34,7 @@ def explain(
 
     Parameters
     ----------
-    descent : Descent
+    descent : Descended
         The run.
     monitor : Monitor
         Its stopping rules and last steps.
@@ -60,8 +61,34 @@ def explain(
     )
 
 
+def is_stuck(
+    descent: Descended, monitor: Monitor, examples: Examples, loss: Loss
+) -> bool:
+    """Whether a run that was cut short has come to nothing far from a minimum.
+
+    Parameters
+    ----------
+    descent : Descended
+        The run.
+    monitor : Monitor
+        Its last steps.
+    examples : Examples
+        The data; columns that are standardised are not to blame.
+    loss : Loss
+        Its loss; the gradient of one with a kink may stay the same for long.
+
+    Returns
+    -------
+    bool
+        True if its loss and its gradient are known not to fall.
+    """
+    if descent.n_iter < PACE_STEPS or examples.columns is not None or not loss.smooth:
+        return False
+    return descent.stalled and monitor.is_stuck
+
+
 def _reason(
-    descent: Descent,
+    descent: Descended,
     monitor: Monitor,
     examples: Examples,
     schedule: Schedule | None,
@@ -110,7 +137,7 @@ def _reason(
 
 
 def _unfinished(
-    descent: Descent,
+    descent: Descended,
     monitor: Monitor,
     examples: Examples,
     schedule: Schedule | None,
@@ -152,7 +179,8 @@ def _unfinished(
     )
     assert monitor.zero is not None
     error = descent.gradient_max * unevenness * unevenness
-    if descent.stalled and error <= MINIMUM * monitor.zero[1]:
+    stuck = is_stuck(descent, monitor, examples, loss())
+    if descent.stalled and not stuck and error <= MINIMUM * monitor.zero[1]:
         return f"{parts[0]} Gradient descent can do no more here, to rounding."
     advice = _advice(unevenness, rate, at_step, max_stable)
     rule = None if fit.state is None else fit.state.optimizer.name
@@ -173,6 +201,11 @@ def _unfinished(
         advice.append(
             "a smaller learning_rate, as steps too long cross the minimum to and fro"
         )
+    if stuck and not advice:
+        advice.append(
+            "columns that are less alike, as steps that are short enough for what they "
+            "have in common are too short for what they differ in"
+        )
     if not descent.stalled or not advice:
         cut_off = descent.reason is Reason.INTERRUPTED
         advice.append("more time" if cut_off else f"a larger {limit}")
@@ -181,7 +214,7 @@ def _unfinished(
 
 
 def _divergence(
-    descent: Descent,
+    descent: Descended,
     monitor: Monitor,
     examples: Examples,
     schedule: Schedule | None,
@@ -190,7 +223,7 @@ def _divergence(
     """Return iteration, learning rate, the largest stable one and what to do."""
     assert monitor.first is not None
     # The first epoch's loss is not that of the start.
-    losses = np.append(monitor.first[0], descent.losses[1:])
+    losses = np.append(monitor.first[0], descent.rows.losses[1:])
     max_stable = fit.max_stable_learning_rate
     lowest = int(np.nanargmin(losses))
     seen = (
@@ -207,15 +240,22 @@ def _divergence(
 
 
 def _largest_rate(
-    schedule: Schedule | None, descent: Descent, fit: Fit
+    schedule: Schedule | None, descent: Descended, fit: Fit
 ) -> tuple[float, int]:
     """Return the largest rate of a run and, if it was not always this, its step."""
     if schedule is None or isinstance(schedule, Constant) or fit.method == "batches":
         return fit.learning_rate, 0  # an epoch is many updates
     done = fit.n_iter - descent.n_iter
-    rates = schedule.rates(done, max(descent.n_iter, 1))
-    at = int(rates.argmax())
-    return float(rates[at]), done + at + 1
+    n_steps = max(descent.n_iter, 1)
+    looks = [done]
+    if n_steps > RATES:
+        looks.append(done + n_steps - RATES)
+    largest = []
+    for look in looks:
+        rates = schedule.rates(look, min(n_steps, RATES))
+        at = int(rates.argmax())
+        largest.append((float(rates[at]), look + at + 1))
+    return max(largest, key=lambda rate_and_step: rate_and_step[0])
 
 
 def _too_large(

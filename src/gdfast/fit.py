@@ -27,6 +27,30 @@ SHOWN_COEFFICIENTS = 10
 T = TypeVar("T")
 
 
+class Sampling(NamedTuple):
+    """What decides which rows a step sees; all None where every step sees all.
+
+    Parameters
+    ----------
+    batch_size : int or None
+        Rows of a batch.
+    shuffle : bool or None
+        Whether the order of batches is drawn.
+    validation_fraction : float or None
+        The part of the rows that is held out.
+    start : str or None
+        What is drawn from, before the first draw: the state of a generator as text.
+    """
+
+    batch_size: int | None = None
+    shuffle: bool | None = None
+    validation_fraction: float | None = None
+    start: str | None = None
+
+
+EVERY_ROW = Sampling()
+
+
 class State(NamedTuple):
     """Where a run ended, so that another one can go on as if it had not.
 
@@ -46,6 +70,8 @@ class State(NamedTuple):
         What rules know that wait for a lower loss: the learning rate, the lowest loss
         and the iterations since; with early stopping, of the best model the iterations
         before it, the loss on the rows held out, and the parameters as well.
+    sampling : Sampling
+        Which rows the steps saw.
     """
 
     params: Doubles
@@ -54,6 +80,7 @@ class State(NamedTuple):
     method: str
     carried: Doubles | None
     watched: Doubles | None = None
+    sampling: Sampling = EVERY_ROW
 
 
 class Late(Generic[T]):
@@ -110,6 +137,9 @@ class Fit:
         What every iteration saw.
     feature_names : tuple of str or None
         Names of the columns of X, if it had them.
+    n_classes : int or None
+        How many classes `y` was numbers of, for which `coef` has a row each; None if
+        it was targets themselves, as labels 0 and 1 are.
     loss_name : str
         Name of the loss.
     loss_params : dict of str to float
@@ -132,7 +162,8 @@ class Fit:
     After a short run on few values, `stop_reason` and `max_stable_learning_rate` are
     found when they are first read, as they are when the fit is printed, saved or
     pickled; finding them takes longer than such a run. The fit keeps a copy of the data
-    until then, at most 4096 values of `X`.
+    until then, at most 4096 values of `X`. The history of any run is put
+    together when it is first read.
 
     Examples
     --------
@@ -154,6 +185,7 @@ class Fit:
     max_stable_learning_rate: Late[float | None] = Late()
     history: Late[History | None] = field(default=Late(), repr=False)
     feature_names: tuple[str, ...] | None
+    n_classes: int | None = None
     loss_name: str
     loss_params: dict[str, float]
     penalty: dict[str, float]
@@ -243,6 +275,7 @@ class Fit:
             rule = ended.pop("optimizer")
             state["optimizer"] = {"name": rule.name, **asdict(rule)}
             state["carries"] = ended["carried"] is not None
+            state["sampling"] = ended["sampling"]
             arrays |= {
                 f"state_{name}": value
                 for name, value in ended.items()
@@ -278,6 +311,8 @@ class Fit:
         ]
         params = [f"{name}={value:g}" for name, value in self.loss_params.items()]
         penalty = "".join(f" + {by:g} {name}" for name, by in self.penalty.items())
+        if self.n_classes is not None:
+            rows.append(("classes", str(self.n_classes)))
         loss = ", ".join([self.loss_name, *params]) + penalty
         stable = self.max_stable_learning_rate
         note = "" if stable is None else f" (stable below {stable:.6g})"
@@ -294,9 +329,9 @@ class Fit:
 
 
 def settle(fit: Fit) -> None:
-    """Find now what would be found when it is first read."""
-    for each in fields(fit):
-        getattr(fit, each.name)
+    """Find now what would be found in the data when it is first read."""
+    for name in ("stop_reason", "max_stable_learning_rate"):
+        getattr(fit, name)
 
 
 class DivergenceError(ArithmeticError):
@@ -374,6 +409,7 @@ def load(path: str | os.PathLike[str]) -> Fit:
                 state["method"],
                 archive["state_carried"] if state["carries"] else None,
                 archive.get("state_watched"),
+                Sampling(*state.get("sampling", ())),
             )
         if "history" in archive:
             state["history"] = History(archive["history"], state["feature_names"])
@@ -400,6 +436,7 @@ def _check_written(state: dict[str, Any]) -> None:
     state.setdefault("state", None)
     state.setdefault("penalty", {})
     state.setdefault("loss_params", {})
+    state.setdefault("n_classes", None)
 
 
 def _listed(names: tuple[str, ...] | None) -> str:

@@ -12,7 +12,7 @@ from gdfast.sums import Examples, Summation
 from gdfast.threads import Team
 
 
-class HeldOut:
+class HeldOutLoss:
     """The mean loss of some rows, without penalty.
 
     Parameters

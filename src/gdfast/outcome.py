@@ -11,10 +11,10 @@ import numpy as np
 from gdfast._typing import Doubles
 from gdfast._validation import raise_nonfinite
 from gdfast.batches import Batches
-from gdfast.descent import Descent
+from gdfast.descent import Descended
 from gdfast.diagnosis import explain
 from gdfast.drivers import Moments
-from gdfast.fit import Fit, State, settle
+from gdfast.fit import Fit, Sampling, State, settle
 from gdfast.history import History
 from gdfast.preparation import Prepared
 from gdfast.rates import costs_little, curvature, find_stable_rate, stable_rate
@@ -25,18 +25,19 @@ from gdfast.units import Units, plain
 
 # The largest stable rate and why a run ended take longer to find than a small run.
 # When X and the way of the parameters are at most this many values, a fit keeps a copy
-# of the data and finds them when it is asked.
+# of the data and finds them when it is asked. Rows of a history it always keeps as they
+# came: to put millions of them together takes longer than an answer to Ctrl-C may.
 KEPT_VALUES = 4096
 
 
-def raise_unstarted(run: Prepared, descent: Descent) -> None:
+def raise_unstarted(run: Prepared, descent: Descended) -> None:
     """Raise for a start whose loss is not finite.
 
     Parameters
     ----------
     run : Prepared
         The run before its first step.
-    descent : Descent
+    descent : Descended
         What came of it.
 
     Raises
@@ -45,7 +46,7 @@ def raise_unstarted(run: Prepared, descent: Descent) -> None:
         If it is not, with the values of X or y that are the reason if there are any.
     """
     first = run.monitor.first
-    if math.isfinite(descent.losses[0] if first is None else first[0]):
+    if math.isfinite(descent.rows.first_loss if first is None else first[0]):
         return
     raise_nonfinite(X=run.examples.X, y=run.examples.targets)
     culprits = "X or y"
@@ -59,8 +60,9 @@ def raise_unstarted(run: Prepared, descent: Descent) -> None:
 
 def make_fit(
     run: Prepared,
-    descent: Descent,
+    descent: Descended,
     settings: Settings,
+    sampling: Sampling,
     feature_names: tuple[str, ...] | None,
 ) -> Fit:
     """Return what came of a run.
@@ -69,10 +71,12 @@ def make_fit(
     ----------
     run : Prepared
         The run before its first step.
-    descent : Descent
+    descent : Descended
         Its steps.
     settings : Settings
         What it was asked to do.
+    sampling : Sampling
+        Which rows its steps saw.
     feature_names : tuple of str or None
         Names of the columns.
 
@@ -103,6 +107,7 @@ def make_fit(
         max_stable_learning_rate=_stable_rate(run, descent, settings, judged),
         history=history if settings.history else None,
         feature_names=feature_names,
+        n_classes=examples.n_classes,
         loss_name=settings.loss.name,
         loss_params=settings.loss.params,
         penalty=penalty.factors,
@@ -115,6 +120,7 @@ def make_fit(
             driver.method,
             driver.carried,
             _watched(run, descent),
+            sampling,
         ),
     )
     if not small:
@@ -123,7 +129,7 @@ def make_fit(
 
 
 def _stable_rate(
-    run: Prepared, descent: Descent, settings: Settings, judged: Examples
+    run: Prepared, descent: Descended, settings: Settings, judged: Examples
 ) -> float | Callable[[Fit], float] | None:
     """Return the largest stable rate, how to find it, or None if that is not worth it.
 
@@ -156,7 +162,7 @@ def _stable_rate(
     return None
 
 
-def _watched(run: Prepared, descent: Descent) -> Doubles | None:
+def _watched(run: Prepared, descent: Descended) -> Doubles | None:
     """Return what rules that wait for a lower loss know at the end of a run."""
     patience, best = run.monitor.patience, descent.best
     if patience is None:
@@ -175,23 +181,22 @@ def _copy(examples: Examples) -> Examples:
 
 
 def _history(
-    descent: Descent,
+    descent: Descended,
     units: Units,
     feature_names: tuple[str, ...] | None,
     done: int,
     fit: Fit,
 ) -> History:
     """Return the rows of a run in the caller's units."""
-    if descent.path is None:
-        return History.from_rows(
-            descent.losses, done=done, validation_loss=descent.held_out
-        )
-    coef, intercept = units.model(descent.path)
+    rows, path = descent.rows, descent.rows.path
+    if path is None:
+        return History.from_rows(rows.losses, done=done, validation_loss=rows.held_out)
+    coef, intercept = units.model(path)
     return History.from_rows(
-        descent.losses,
+        rows.losses,
         coef,
         intercept if units.fit_intercept else None,
         feature_names,
         done,
-        descent.held_out,
+        rows.held_out,
     )

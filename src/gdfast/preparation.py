@@ -14,8 +14,8 @@ from gdfast.batches import Batches, Batching, largest_curvature
 from gdfast.curvature import needs_moments
 from gdfast.descent import Best, Driver, look_at
 from gdfast.drivers import Updater, choose
-from gdfast.fit import Fit, State
-from gdfast.holdout import HeldOut
+from gdfast.fit import Fit, Sampling, State
+from gdfast.holdout import HeldOutLoss
 from gdfast.penalties import Penalty
 from gdfast.rates import curvature, safe_rate
 from gdfast.scaling import column_scales
@@ -62,7 +62,7 @@ class Prepared(NamedTuple):
         The caller's.
     examples : Examples
         The data, with the columns trained on.
-    held_out : HeldOut or None
+    held_out : HeldOutLoss or None
         The part of them that steps are not made by.
     penalty : Penalty
         What is added to the mean loss, with the bounds of these columns.
@@ -77,7 +77,7 @@ class Prepared(NamedTuple):
     monitor: Monitor
     units: Units
     examples: Examples
-    held_out: HeldOut | None
+    held_out: HeldOutLoss | None
     penalty: Penalty
     best: Best | None
     curvature: float | None
@@ -152,21 +152,90 @@ def given_start(units: Units, coef_init: object, intercept_init: object) -> Star
     return Start(units.params(coef, intercept))
 
 
-def resumed_start(
-    fit: object, units: Units, settings: Settings, batching: Batching | None
-) -> Start:
+def check_resume(resume: object) -> tuple[Fit, State]:
+    """Return a fit that can be gone on with, and where it ended.
+
+    Parameters
+    ----------
+    resume : Fit
+        The argument of `train`.
+
+    Returns
+    -------
+    fit : Fit
+        The same.
+    state : State
+        Where it ended.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no fit, or one that does not know.
+    """
+    if not isinstance(resume, Fit):
+        raise TypeError(f"resume must be a fit, got {resume!r}")
+    if resume.state is None:
+        raise ValueError(
+            "resume must be a fit that keeps where it ended, got an old one"
+        )
+    return resume, resume.state
+
+
+def resumed_sampling(before: Sampling, now: Sampling, seeded: bool) -> Sampling:
+    """Return which rows a run sees that goes on with another.
+
+    Parameters
+    ----------
+    before : Sampling
+        That of the run before.
+    now : Sampling
+        That of this run as it was asked for.
+    seeded : bool
+        Whether it was asked for by a number, which has to be the same then.
+
+    Returns
+    -------
+    Sampling
+        The same, drawn from what the run before drew from.
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    for name, was, got in zip(Sampling._fields, before, now, strict=True):
+        option = "early_stopping" if name == "validation_fraction" else name
+        if (was is None) != (got is None):
+            raise ValueError(
+                f"resume must be given with {option} if it was trained so, and not "
+                "otherwise"
+            )
+        if name != "start" and was != got:
+            raise ValueError(
+                f"resume was trained with {name}={was}, which must be given again; "
+                f"got {got}"
+            )
+    if seeded and before.start != now.start:
+        raise ValueError(
+            "resume was trained with another random_state, which must be given again, "
+            "or None for the same"
+        )
+    return before
+
+
+def resumed_start(fit: Fit, state: State, units: Units, settings: Settings) -> Start:
     """Return a start from where a run ended, if it can be gone on with.
 
     Parameters
     ----------
     fit : Fit
         What came of that run.
+    state : State
+        Where it ended.
     units : Units
         The caller's, of this run.
     settings : Settings
         Those of this run.
-    batching : Batching or None
-        How rows make batches.
 
     Returns
     -------
@@ -175,16 +244,9 @@ def resumed_start(
 
     Raises
     ------
-    TypeError, ValueError
-        If `fit` is none, or one of a run with other settings or other columns.
+    ValueError
+        If it was a run with other settings or other columns.
     """
-    if not isinstance(fit, Fit):
-        raise TypeError(f"resume must be a fit, got {fit!r}")
-    state = fit.state
-    if state is None:
-        raise ValueError(
-            "resume must be a fit that keeps where it ended, got an old one"
-        )
     if state.optimizer != settings.optimizer:
         raise ValueError(
             f"resume has the optimizer {state.optimizer}, which must be given again; "
@@ -208,20 +270,9 @@ def resumed_start(
             f"{len(state.params) - fit.coef.size} intercepts; X has {units.n_features} "
             f"columns, and fit_intercept is {units.fit_intercept}{several}"
         )
-    if (state.method == Batches.method) != (batching is not None):
-        raise ValueError(
-            "resume must be given with batch_size if it was trained so, and not "
-            "otherwise"
-        )
     if state.method == "passes" and settings.backtracks != (state.carried is not None):
         raise ValueError(
             'resume must be given with "backtracking" if it was trained so, and not '
-            "otherwise"
-        )
-    held_out = state.watched is not None and len(state.watched) >= KNOWN
-    if held_out != (settings.early_stopping is not None):
-        raise ValueError(
-            "resume must be given with early_stopping if it was trained so, and not "
             "otherwise"
         )
     bounds = units.trained_bounds
@@ -307,7 +358,7 @@ def prepare(
     if monitor.patience and before is not None and before.watched is not None:
         best = _recall(before.watched, monitor.patience, updater)
     if held_out is not None:
-        others = HeldOut(loss, held_out._replace(columns=examples.columns), team)
+        others = HeldOutLoss(loss, held_out._replace(columns=examples.columns), team)
     return Prepared(
         driver, start, monitor, units, examples, others, penalty, best, bent
     )

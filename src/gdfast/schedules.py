@@ -309,10 +309,11 @@ class Adaptive(Schedule):
 
 @dataclass(frozen=True)
 class Function(Schedule):
-    """A function of the number of a step, called once for each, in their order.
+    """A function of the number of a step.
 
-    What it returned is known until so many further steps are asked for that none of the
-    earlier ones is made again.
+    It is called for steps in their order, also for some that are not made. What it
+    returned for the last `KNOWN_RATES` steps or half as many is kept, so that steps
+    that are made again have the same rates; for one before these it is called again.
 
     Parameters
     ----------

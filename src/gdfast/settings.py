@@ -16,6 +16,10 @@ from gdfast.stopping import Tolerances
 
 RATE_WORDS = ("auto", "backtracking")
 RATE_NOTE = ', a schedule, a function of the step, "backtracking" or "auto"'
+RATES_TO_GIVE = (
+    "Pass a number such as 0.01, a schedule such as gdfast.schedules.InvScaling(0.1), "
+    'or optimizer="adam", which has a rate of its own'
+)
 BACKTRACKING = ("gd", "accelerated")  # which a step may be tried of
 
 
@@ -155,7 +159,7 @@ def check_rate(
     raise ValueError(
         f"learning_rate must be given for the loss {loss.name!r} with the optimizer "
         f'{rule.name!r}: "auto" comes from the largest curvature of the loss, which '
-        "has none"
+        f"has none. {RATES_TO_GIVE}"
     )
 
 

@@ -24,10 +24,12 @@ ROUNDING = 1e-8
 # zero model is a divergence.
 FAR_ABOVE = 10.0
 PACE_STEPS = 100  # steps from which the pace of convergence is judged
+STEADY = 1.001  # largest gradient over the smallest of these, where there is none
+NOTHING = 1e-10  # gradient, in parts of the zero model's, that may be rounding
 
 
 class ConvergenceWarning(UserWarning):
-    """A run with a tolerance was ended by `max_iter` or `max_seconds` before it."""
+    """`max_iter` or `max_seconds` came before a tolerance, or the run was stuck."""
 
 
 class Reason(enum.Enum):
@@ -268,6 +270,19 @@ class Monitor:
         if len(gradient) < 2 or not 0 < gradient[-1] < gradient[0]:
             return 0.0
         return math.log(gradient[0] / gradient[-1]) / (len(gradient) - 1)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the gradient has not changed of late, far from rounding.
+
+        Then no step leads anywhere: those that its steepest direction allows are too
+        small for the others, as where the columns of X are far from 0.
+        """
+        gradient = self.recent[:, 1]
+        if len(gradient) < PACE_STEPS or self.zero is None:
+            return False
+        smallest, largest = float(gradient.min()), float(gradient.max())
+        return NOTHING * self.zero[1] < smallest and largest < STEADY * smallest
 
     def way_to(self, gtol: float) -> float:
         """Return by what the logarithm of the gradient has to shrink yet.

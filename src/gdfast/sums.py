@@ -66,6 +66,12 @@ class Examples(NamedTuple):
             return self.y
         return self.y.reshape(len(self.X), -1)
 
+    @property
+    def n_classes(self) -> int | None:
+        """How many classes the targets are numbers of; None if they are no such."""
+        several = self.n_outputs > 1 and len(self.y) == len(self.X)
+        return self.n_outputs if several else None
+
     def chunks(self, rows: int | None = None) -> Iterator[Examples]:
         """Yield the rows in order, some at a time, without copying them.
 

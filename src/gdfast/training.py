@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -24,16 +26,24 @@ from gdfast._validation import (
     count_outputs,
     raise_nonfinite,
 )
-from gdfast.batches import check_batches
+from gdfast.batches import check_batches, put_back, sampling_of
 from gdfast.callbacks import Iteration, row_callback
 from gdfast.descent import descend
-from gdfast.fit import DivergenceError, Fit
+from gdfast.diagnosis import is_stuck
+from gdfast.fit import EVERY_ROW, DivergenceError, Fit
 from gdfast.holdout import hold_out
 from gdfast.losses import Loss, check_loss
 from gdfast.optimizers import Optimizer, check_optimizer
 from gdfast.outcome import make_fit, raise_unstarted
 from gdfast.penalties import check_bounds, check_penalty
-from gdfast.preparation import given_start, prepare, resumed_start, standardized
+from gdfast.preparation import (
+    check_resume,
+    given_start,
+    prepare,
+    resumed_sampling,
+    resumed_start,
+    standardized,
+)
 from gdfast.progress import progress_bar
 from gdfast.settings import (
     Settings,
@@ -112,6 +122,7 @@ def train(
         Several classes are numbers from 0 to K - 1, all of which occur, for K outputs:
         for "multinomial", and for K of at least 3 for "log_loss" and the losses of
         labels, where output k has the target 1 in rows of the class k and 0 in others.
+        A single label 2 among zeros and ones makes three: ``fit.n_classes`` counts.
         "multinomial" also takes a column of probabilities for each class.
     loss : str or `gdfast.losses.Loss`
         Loss of one example: a name from the table below, for its usual parameter, or
@@ -196,7 +207,11 @@ def train(
         the same data and options it makes the steps, to the bit, that a longer run by
         the same `method` would have made. `max_iter` counts further updates; the
         numbers of iterations and of steps go on. Takes the place of `coef_init` and
-        `intercept_init`, and of the state of `random_state` for the orders of batches.
+        `intercept_init`. Loss, rule, `standardize`, `batch_size`, `shuffle`, `average`,
+        `early_stopping` and `validation_fraction` have to be the same, and so has a
+        number as `random_state`; with None the same rows are held out and the same
+        orders follow, and so they do with a Generator of the same kind, whose state
+        becomes that of the orders. Rates, penalty and stopping rules may be others.
     sample_weight : array-like, shape (n_samples,), or None
         Non-negative weights, not all zero. A weight of 2 counts as the row twice.
     class_weight : dict of class to number, "balanced" or None
@@ -252,8 +267,10 @@ def train(
     Warns
     -----
     ConvergenceWarning
-        If a tolerance is given and `max_iter` or `max_seconds` ends the run before it
-        is reached.
+        If `max_iter` or `max_seconds` ends the run before a tolerance is reached that
+        was given; or where, without one, 100 steps and more show that it is stuck: the
+        loss no longer falls and the gradient stays what it is, as it does for columns
+        of X that are far from 0 and not standardised.
 
     Notes
     -----
@@ -368,8 +385,11 @@ def train(
     """
     deadline = check_deadline(max_seconds)
     chosen = check_loss(loss)
-    if resume is not None and not (coef_init is None and intercept_init is None):
-        raise ValueError("resume takes the place of coef_init and intercept_init")
+    before = None
+    if resume is not None:
+        before = check_resume(resume)
+        if not (coef_init is None and intercept_init is None):
+            raise ValueError("resume takes the place of coef_init and intercept_init")
     examples, outputs, feature_names = _examples(chosen, X, y, sample_weight)
     if class_weight is not None:
         if not chosen.has_labels:
@@ -382,7 +402,7 @@ def train(
     rule = check_optimizer(optimizer)
     backtracks, schedule = check_rate(learning_rate, rule, chosen)
     if n_threads is not None:
-        n_threads = check_int(n_threads, "n_threads", low=1)
+        n_threads = check_int(n_threads, "n_threads", low=1, note=" or None")
     settings = Settings(
         loss=chosen,
         penalty=check_penalty(penalty, alpha, l1_ratio),
@@ -410,14 +430,19 @@ def train(
     batching = check_batches(
         batch_size, shuffle, generator, average, examples, settings
     )
+    sampling = EVERY_ROW
+    if draws:
+        sampling = sampling_of(batching, settings.early_stopping, generator)
+    if before is not None:
+        seeded = isinstance(random_state, Integral)
+        sampling = resumed_sampling(before[1].sampling, sampling, seeded)
     held_out = None
-    if resume is not None and random_state is None and early_stopping:
-        raise ValueError(
-            "random_state must be given with resume and early_stopping, the number of "
-            "the run before, so that the same rows are held out"
-        )
     if settings.early_stopping is not None and generator is not None:
-        examples, held_out = hold_out(examples, settings.early_stopping, generator)
+        source = generator
+        if before is not None and sampling.start is not None:
+            source = copy.deepcopy(generator)  # which may have gone on since
+            put_back(source, sampling.start)
+        examples, held_out = hold_out(examples, settings.early_stopping, source)
     bar = progress_bar(settings.max_iter) if settings.verbose else nullcontext()
     with Team(settings.n_threads) as team:
         if settings.standardize:
@@ -429,10 +454,10 @@ def train(
         if bounds is not None:
             limits = check_bounds(bounds, n_features, outputs)
             units = units._replace(bounds=limits)
-        if resume is None:
+        if before is None:
             start = given_start(units, coef_init, intercept_init)
         else:
-            start = resumed_start(resume, units, settings, batching)
+            start = resumed_start(*before, units, settings)
         run = prepare(settings, batching, examples, held_out, units, start, team)
         with bar as progress:
             descent = descend(
@@ -451,11 +476,12 @@ def train(
                 progress=progress,
             )
     raise_unstarted(run, descent)
-    fit = make_fit(run, descent, settings, feature_names)
+    fit = make_fit(run, descent, settings, sampling, feature_names)
     if descent.reason is Reason.DIVERGED:
         raise DivergenceError(fit.stop_reason, fit)
     ended = descent.reason in (Reason.MAX_ITER, Reason.MAX_SECONDS)
-    if ended and any(settings.tolerances):
+    aimed = any(settings.tolerances)
+    if ended and (aimed or is_stuck(descent, run.monitor, examples, chosen)):
         warnings.warn(fit.stop_reason, ConvergenceWarning, stacklevel=2)
     return fit
 

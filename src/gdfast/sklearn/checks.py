@@ -15,7 +15,7 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from gdfast._typing import Doubles, Floats
-from gdfast._validation import check_sparse_indices
+from gdfast._validation import check_number, check_sparse_indices
 from gdfast.csr import CSR, Matrix
 
 MANY_VALUES = 1 << 16
@@ -244,10 +244,11 @@ def class_factors(class_weight: Any, classes: NDArray[Any], y: NDArray[Any]) -> 
 
     Raises
     ------
-    ValueError
-        If scikit-learn raises it, or one is negative.
+    TypeError, ValueError
+        If scikit-learn raises it, or one is not a number of at least 0.
     """
+    if isinstance(class_weight, dict):
+        for label, weight in class_weight.items():
+            check_number(weight, f"class_weight of class {label!r}", low=0)
     factors: Doubles = compute_class_weight(class_weight, classes=classes, y=y)
-    if (factors < 0).any():
-        raise ValueError(f"class_weight must be at least 0, got {factors.min()}")
     return factors

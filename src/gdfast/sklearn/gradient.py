@@ -94,13 +94,22 @@ class GradientDescent(Estimator):
             warnings.warn(str(warning.message), category, stacklevel=3)
         return fit
 
-    def _start(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
+    def _start(
+        self, coef_init: Any, intercept_init: Any, shape: tuple[int, ...]
+    ) -> tuple[Any, Any]:
         """Return the model to start from: one that was passed, or the last one."""
-        if self.warm_start and hasattr(self, "coef_"):
-            coef_init = self.coef_ if coef_init is None else coef_init
-            intercept_init = (
-                self.intercept_ if intercept_init is None else intercept_init
+        if not self.warm_start or not hasattr(self, "coef_"):
+            return coef_init, intercept_init
+        last = self.coef_.shape
+        if coef_init is None and last != shape:
+            raise ValueError(
+                f"warm_start=True goes on from the last model, whose coef_ has shape "
+                f"{last}, but these X and y have coefficients of shape {shape}: fit "
+                "them with warm_start=False"
             )
+        coef_init = self.coef_ if coef_init is None else coef_init
+        if intercept_init is None and last[:-1] == shape[:-1]:
+            intercept_init = self.intercept_
         return coef_init, intercept_init
 
     def _publish(self, twin: Self, fit: Fit, coef: Doubles, intercept: Any) -> None:
@@ -305,9 +314,10 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
             As `train`.
         """
         loss = self._loss()
-        start = self._start(coef_init, intercept_init)
         twin = self._twin()
+        _refuse_text(y)
         X, y = check_rows(twin, X, y, reset=True, multi_output=True, y_numeric=True)
+        start = self._start(coef_init, intercept_init, (*y.shape[1:], X.shape[1]))
         weight = check_weights(sample_weight, X)
         fit = self._train(X, y, loss, weight, *start, callback)
         self._publish(twin, fit, fit.coef, fit.intercept)
@@ -538,7 +548,6 @@ class GDClassifier(ClassifierMixin, GradientDescent):
             As `train`.
         """
         loss = self._loss()
-        start = self._start(coef_init, intercept_init)
         twin = self._twin()
         X, y = check_rows(twin, X, y, reset=True)
         check_classification_targets(y)
@@ -549,6 +558,8 @@ class GDClassifier(ClassifierMixin, GradientDescent):
             raise ValueError(
                 "The number of classes has to be greater than one; got 1 class"
             )
+        shape = (n_classes if n_classes > 2 else 1, X.shape[1])
+        start = self._start(coef_init, intercept_init, shape)
         weight = check_weights(sample_weight, X)
         if self.class_weight is not None:
             factors = class_factors(self.class_weight, twin.classes_, y)[numbers]
@@ -654,6 +665,17 @@ def _chosen(loss: Any, names: list[str], kind: str) -> Loss:
             f"loss must be one of {kind}, {', '.join(map(repr, names))}, got {loss!r}"
         )
     return chosen
+
+
+def _refuse_text(y: Any) -> None:
+    """Raise for targets with text among them, which scikit-learn does not name."""
+    array = np.asarray(y)
+    if array.dtype.kind != "O":
+        return
+    for place, value in np.ndenumerate(array):
+        if isinstance(value, str):
+            at = ", ".join(map(str, place))
+            raise TypeError(f"y must hold numbers, got {value!r} at [{at}]")
 
 
 def _single(init: Any) -> Any:
