@@ -189,7 +189,9 @@ def test_what_is_no_number_is_refused(cls):
 @pytest.mark.parametrize("cls", CLASSIFIERS)
 def test_class_weights_that_are_refused(cls):
     y = targets(cls)
-    with pytest.raises(ValueError, match="class_weight of class 1 must be .* at least 0"):
+    with pytest.raises(
+        ValueError, match="class_weight of class 1 must be .* at least 0"
+    ):
         cls(class_weight={0: 1, 1: -1, 2: 1}).fit(X, y)
     with pytest.raises(ValueError, match=r"are not in class_weight"):
         cls(class_weight={7: 1}).fit(X, y)

@@ -135,11 +135,6 @@ def trained(cls, params, X, y, weight, then):
     return model
 
 
-def in_doubles(values):
-    """Return what float32 has of some values, in float64."""
-    return None if values is None else values.astype(np.float32).astype(float)
-
-
 def difference(got, want):
     """Return the largest difference, in parts of the largest value."""
     got, want = got.astype(float), want.astype(float)
@@ -148,9 +143,8 @@ def difference(got, want):
 
 @quietly
 def test_all_numbers_are_those_of_scikit_learn():
-    worst = {"float64": (0.0, "none"), "float32": (0.0, "none")}
-    of_float32 = []
-    for number in range(150):
+    errors = {"float64": [], "float32": []}
+    for number in range(300):
         name, params, X, y, weight, then = drawn(number)
         theirs = trained(getattr(linear_model, name), params, X, y, weight, then)
         ours = trained(OURS[name], params, X, y, weight, then)
@@ -158,12 +152,6 @@ def test_all_numbers_are_those_of_scikit_learn():
         assert (ours.n_iter_, ours.t_) == (theirs.n_iter_, theirs.t_), case
         assert type(ours.n_iter_) is type(theirs.n_iter_), case
         assert type(ours.t_) is type(theirs.t_), case
-        exact = theirs
-        if (
-            X.dtype == np.float32
-        ):  # gdfast rounds the result, and scikit-learn each step
-            doubles = in_doubles(X), y if y.dtype.kind == "U" else in_doubles(y)
-            exact = trained(type(theirs), params, *doubles, in_doubles(weight), then)
         for attribute in ["coef_", "intercept_", *AVERAGED]:
             assert hasattr(ours, attribute) == hasattr(theirs, attribute), case
             if not hasattr(ours, attribute):
@@ -171,15 +159,14 @@ def test_all_numbers_are_those_of_scikit_learn():
             got, want = getattr(ours, attribute), getattr(theirs, attribute)
             assert got.shape == want.shape, case
             assert got.dtype == want.dtype, case
-            error = difference(got, getattr(exact, attribute))
-            bound = 1e-9 if X.dtype == np.float64 else 1e-6
+            error = difference(got, want)
+            # scikit-learn rounds float32 coefficients at every step, gdfast at the end.
+            bound = 1e-9 if X.dtype == np.float64 else 3e-5
             assert error <= bound, f"{attribute} {error:.2g} {case}"
-            worst[X.dtype.name] = max(worst[X.dtype.name], (error, case))
-            if X.dtype == np.float32:
-                of_float32.append(difference(got, want))
-    print("worst differences:", worst)  # noqa: T201 - pytest -s shows it
-    print("float32, theirs:", *sorted(of_float32)[-9:])  # noqa: T201
-    assert np.mean(np.array(of_float32) <= 1e-5) > 0.95
+            errors[X.dtype.name].append((error, case))
+    for name, found in errors.items():
+        print("worst difference of", name, max(found))  # noqa: T201 - pytest -s shows it
+    assert np.mean([error <= 1e-5 for error, _ in errors["float32"]]) > 0.98
 
 
 @pytest.mark.parametrize("name", list(OURS))

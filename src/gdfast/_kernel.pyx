@@ -46,7 +46,8 @@ from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
 from gdfast._sgd cimport (
-    Sgd, measure, note, shuffle, has_short_steps, step_on_rows, step_on_short_rows, step_on_sparse_rows, take_scale,
+    Sgd, has_short_steps, measure, note, shuffle, step_on_rows, step_on_short_rows,
+    step_on_sparse_rows, take_scale,
 )
 from gdfast._sparse cimport (
     BATCH_STORED, BLOCK_STORED, add_sparse_pass, all_below, allocate_rows, index_value,
@@ -1299,6 +1300,7 @@ cdef class Stochastic:
         if sample_weight is not None:
             weight = &sample_weight[0]
         step = X.strides[0] // <Py_ssize_t> sizeof(x_value)
+        self.sgd.single = x_value is float
         with nogil:
             for e in range(trace.shape[0]):
                 self.sgd.loss = self.sgd.objective = self.sgd.nothing = 0.0
@@ -1361,6 +1363,7 @@ cdef class Stochastic:
             weight = &sample_weight[0]
         if data.shape[0] > 0:
             values, columns = &data[0], &indices[0]
+        self.sgd.single = x_value is float
         if self.sgd.l1 != 0.0:
             self.sgd.pairs = <double*> malloc(
                 2 * self.sgd.n_features * sizeof(double)

@@ -819,8 +819,9 @@ class Stochastic:
         self.size = self.scale * np.abs(self.w).sum()
         self.square = self.scale**2 * (self.w @ self.w)
 
-    def shrink(self, factor: float) -> None:
-        """Multiply all coefficients."""
+    def shrink(self, rate: float) -> None:
+        """Multiply all coefficients by what a step of the penalty makes of them."""
+        factor = float(self.dtype.type(max(0.0, 1 - self.l2 * rate * self.alpha)))
         self.scale *= factor
         self.size *= factor
         self.square *= factor**2
@@ -865,7 +866,7 @@ class Stochastic:
             return
         step = weight * self.update(x, z, y, slope, loss, rate)
         if self.l2:
-            self.shrink(max(0.0, 1 - self.l2 * rate * self.alpha))
+            self.shrink(rate)
         if step:
             self.w[at] += step / self.scale * x
             self.measure()
@@ -938,6 +939,7 @@ class Stochastic:
         if X.shape[1] > 1 and X.strides[1] != X.itemsize:
             raise ValueError("the values of a row of X must be contiguous")
         self.check(len(X), y, sample_weight, order, rates, trace)
+        self.dtype = X.dtype
         for i, rate in self.noted(order, rates, trace):
             weight = 1.0 if sample_weight is None else sample_weight[i]
             self.step_on(X[i].astype(float), slice(None), y[i], weight, rate)
@@ -961,6 +963,7 @@ class Stochastic:
         if (np.diff(indptr) < 0).any():
             raise ValueError("indptr must not fall")
         self.check(len(indptr) - 1, y, sample_weight, order, rates, trace)
+        self.dtype = data.dtype
         for i, rate in self.noted(order, rates, trace):
             stored = slice(indptr[i], indptr[i + 1])
             at = indices[stored]

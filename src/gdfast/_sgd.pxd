@@ -1,7 +1,7 @@
 # scikit-learn's stochastic gradient descent: a step on every example by itself. The
 # coefficients are `scale` times w, so that shrinking all of them takes one product.
 
-from libc.math cimport exp, fabs
+from libc.math cimport exp, fabs, fma
 
 from gdfast._blocks cimport LINE, load_any, x_value
 from gdfast._losses cimport (
@@ -33,6 +33,7 @@ cdef struct Sgd:
     double param
     int rule              # how an update follows
     bint in_order         # whether to round as scikit-learn does, see `Stochastic`
+    bint single           # whether rows are float32, and factors rounded to it
     double aggressiveness  # of passive-aggressive updates
     double alpha
     double l1             # shares of the penalty
@@ -115,8 +116,9 @@ cdef inline void take_scale(Sgd* sgd) noexcept nogil:
     if sgd.pairs != NULL:
         take_pairs(sgd)
     if sgd.mean != NULL:
-        for j in range(sgd.n_features):
-            sgd.mean[j] = (sgd.mean[j] + sgd.mean_share * sgd.w[j]) / sgd.mean_scale
+        for j in range(sgd.n_features):  # rounded as by the BLAS of scikit-learn
+            sgd.mean[j] = fma(sgd.mean_share, sgd.w[j], sgd.mean[j])
+            sgd.mean[j] *= 1.0 / sgd.mean_scale
         sgd.mean_share = 0.0
         sgd.mean_scale = 1.0
     for j in range(sgd.n_features):
@@ -127,8 +129,12 @@ cdef inline void take_scale(Sgd* sgd) noexcept nogil:
         make_pairs(sgd)
 
 
-cdef inline void shrink(Sgd* sgd, double factor) noexcept nogil:
-    # Multiply all coefficients.
+cdef inline void shrink(Sgd* sgd, double rate) noexcept nogil:
+    # Multiply all coefficients by what a step of the penalty makes of them. With
+    # float32 rows scikit-learn rounds that, which shows far more than its own size.
+    cdef double factor = max(0.0, 1.0 - sgd.l2 * rate * sgd.alpha)
+    if sgd.single:
+        factor = <float> factor
     sgd.scale *= factor
     sgd.square *= factor * factor
     sgd.size *= factor
@@ -173,7 +179,7 @@ cdef inline double begin_step(
         return 0.0
     step = weight * updating(sgd, z, y, slope, loss, square, rate)
     if sgd.l2 != 0.0:
-        shrink(sgd, max(0.0, 1.0 - sgd.l2 * rate * sgd.alpha))
+        shrink(sgd, rate)
     sgd.intercept += step * sgd.intercept_rate
     return step
 
@@ -327,6 +333,13 @@ cdef inline double add_row(
     return fold(square)
 
 
+cdef inline void keep_mean(Sgd* sgd, const x_value* x, double factor) noexcept nogil:
+    # Take from the mean what w + factor x adds to it, rounded as scikit-learn does.
+    cdef Py_ssize_t j
+    for j in range(sgd.n_features):
+        sgd.mean[j] -= sgd.mean_share * <double> x[j] * factor
+
+
 cdef inline double size_of(const double* w, Py_ssize_t n) noexcept nogil:
     # The sum of |w|.
     cdef Py_ssize_t j = 0
@@ -388,7 +401,7 @@ cdef inline void step_on_row(
         if sgd.l1 != 0.0:
             sgd.size = sgd.scale * size_of(sgd.w, n)
         if sgd.t >= sgd.average_from:
-            add_row(x, -sgd.mean_share * factor, sgd.mean, n, ahead)
+            keep_mean(sgd, x, factor)
     end_step(sgd, rate)
     if sgd.l1 != 0.0:
         truncate(sgd)
@@ -490,7 +503,7 @@ cdef inline void step_on_short_rows(
     # only the factor has to be waited for.
     cdef Py_ssize_t i, row, n = sgd.n_features, ahead = rows_ahead(X, n)
     cdef double product = 0.0, common = 0.0, following, z, loss, slope, step, factor
-    cdef double shrinking = sgd.l2 * sgd.alpha
+    cdef double penalty = sgd.l2 * sgd.alpha
     cdef const x_value* x = X + order[0] * apart
     cdef const x_value* next
     sgd.taken = True
@@ -509,12 +522,12 @@ cdef inline void step_on_short_rows(
         loss = loss_of_one(sgd.kind, z, y[row], sgd.param, &slope)
         sgd.nothing += 0.0 * z
         sgd.loss += loss
-        sgd.objective += loss + 0.5 * shrinking * sgd.square
+        sgd.objective += loss + 0.5 * penalty * sgd.square
         step = -rates[i] * max(-1e12, min(slope, 1e12))
         if weight != NULL:
             step *= weight[row]
-        if shrinking != 0.0:
-            shrink(sgd, max(0.0, 1.0 - shrinking * rates[i]))
+        if sgd.l2 != 0.0:
+            shrink(sgd, rates[i])
         sgd.intercept += step * sgd.intercept_rate
         factor = in_w(sgd, step)
         if step != 0.0:
@@ -606,6 +619,15 @@ cdef inline void sparse_add(
         w[index[k]] += factor * <double> x[k]
 
 
+cdef inline void keep_sparse_mean(
+    Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n, double factor
+) noexcept nogil:
+    # As `keep_mean`.
+    cdef Py_ssize_t k
+    for k in range(n):
+        sgd.mean[index[k]] -= sgd.mean_share * <double> x[k] * factor
+
+
 cdef inline void truncate_some(
     Sgd* sgd, const x_value* x, const index_value* at, Py_ssize_t n, vec factor,
     vec* sizes, vec* squares,
@@ -658,7 +680,7 @@ cdef inline void step_on_sparse_row(
         return
     factor = in_w(sgd, step)
     if sgd.t >= sgd.average_from:
-        sparse_add(x, index, n, -sgd.mean_share * factor, sgd.mean)
+        keep_sparse_mean(sgd, x, index, n, factor)
     end_step(sgd, rate)
     if sgd.l1 != 0.0:
         sparse_truncate(sgd, x, index, n, factor)
