@@ -316,6 +316,8 @@ class Descent:
         Where to begin; it is not changed.
     t : float
         Number of the first step.
+    room : ndarray of float64, shape (lanes(n_features),), changed, or None
+        Memory for the coefficients; None for some of its own.
 
     Notes
     -----
@@ -331,12 +333,13 @@ class Descent:
         sample_weight: Doubles | None,
         start: Model,
         t: float,
+        room: Doubles | None = None,
     ) -> None:
         n_rows, n_features = X.shape
         sparse = isinstance(X, CSR)
         self.n_features = n_features
         self.rates = Rates(task, t)
-        self._coef = padded(start.coef)
+        self._coef = padded(start.coef, room)
         self._mean = None if start.mean_coef is None else padded(start.mean_coef)
         intercept_rate = SPARSE_INTERCEPT if sparse else 1.0
         self.steps = kernel.Stochastic(
@@ -495,22 +498,41 @@ def largest_square(X: Matrix) -> float:
         return longest * float(np.abs(X.values).max(initial=0.0)) ** 2 + 1
 
 
-def padded(coef: Floats) -> Doubles:
+def padded(coef: Floats, room: Doubles | None = None) -> Doubles:
     """Return a copy of coefficients with zeros up to a multiple of 8.
 
     Parameters
     ----------
     coef : ndarray of float32 or float64, shape (n_features,)
         Coefficients.
+    room : ndarray of float64, changed, or None
+        Where to put it; None for memory of its own.
 
     Returns
     -------
     ndarray of float64
         The copy.
     """
-    copy = np.zeros(-(-len(coef) // 8) * 8)
+    copy = np.empty(lanes(len(coef))) if room is None else room
     copy[: len(coef)] = coef
+    copy[len(coef) :] = 0.0
     return copy
+
+
+def lanes(n_features: int) -> int:
+    """Return the next multiple of 8.
+
+    Parameters
+    ----------
+    n_features : int
+        A number of columns.
+
+    Returns
+    -------
+    int
+        The values that `padded` needs for them.
+    """
+    return -(-n_features // 8) * 8
 
 
 def train_rows(
@@ -524,12 +546,13 @@ def train_rows(
     held_out: HeldOut | None = None,
     watch: Watch | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    room: Doubles | None = None,
 ) -> Trained:
     """Train one output.
 
     Parameters
     ----------
-    task, X, y, sample_weight, start, t
+    task, X, y, sample_weight, start, t, room
         As in `Descent`.
     seed : int
         What the order of the rows is drawn with.
@@ -550,7 +573,7 @@ def train_rows(
     ValueError
         If the model is not finite after an epoch, or X has a column out of range.
     """
-    descent = Descent(task, X, y, sample_weight, start, t)
+    descent = Descent(task, X, y, sample_weight, start, t, room)
     order = sigma = first_order(X.shape[0], seed if task.shuffle else None)
     trained_on = None if held_out is None else ~held_out.rows
     n_rows = len(order) if trained_on is None else int(trained_on.sum())
