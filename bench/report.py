@@ -170,6 +170,7 @@ def run_once(max_bytes: str) -> tuple[Record, list[Record]]:
     records = [
         case["extra_info"] | {"seconds": case["stats"]["min"]}
         for case in report["benchmarks"]
+        if "contestant" in case["extra_info"]  # which those of one kind alone lack
     ]
     return report["machine_info"], records
 
@@ -304,8 +305,9 @@ def source(result: Record) -> str:
         )
         if version
     )
+    runs = f"median of {result['runs']} runs" if result["runs"] > 1 else "one run"
     return (
-        f"gdfast {result['version']}, median of {result['runs']} runs on "
+        f"gdfast {result['version']}, {runs} on "
         f"{machine['cpu']} ({machine['cores']} cores, {machine['system']}); Python "
         f"{machine['python']}, NumPy {machine['numpy']} ({machine['blas']}),{others} "
         f"kernel by {machine['compiler']} with `{machine['flags']}`."
