@@ -11,6 +11,8 @@ __all__ = [
     "Fit",
     "History",
     "Iteration",
+    "Minimum",
+    "Point",
     "Table",
     "TableError",
     "__version__",
@@ -19,6 +21,7 @@ __all__ = [
     "load",
     "loss",
     "losses",
+    "minimize",
     "optimizers",
     "read_table",
     "schedules",
@@ -29,10 +32,12 @@ __all__ = [
 if TYPE_CHECKING:
     from gdfast import losses, optimizers, schedules
     from gdfast._backend import simd_level
-    from gdfast.callbacks import Iteration
+    from gdfast.callbacks import Iteration, Point
     from gdfast.delimited import TableError
     from gdfast.fit import DivergenceError, Fit, load
     from gdfast.history import History
+    from gdfast.minimization import minimize
+    from gdfast.minimum import Minimum
     from gdfast.sources import Table, example_data, read_table
     from gdfast.stopping import ConvergenceWarning
     from gdfast.training import gradient, loss, train
@@ -45,6 +50,8 @@ else:
         "Fit": "fit",
         "History": "history",
         "Iteration": "callbacks",
+        "Minimum": "minimum",
+        "Point": "callbacks",
         "Table": "sources",
         "TableError": "delimited",
         "example_data": "sources",
@@ -52,6 +59,7 @@ else:
         "load": "fit",
         "loss": "training",
         "losses": "losses",
+        "minimize": "minimization",
         "optimizers": "optimizers",
         "read_table": "sources",
         "schedules": "schedules",

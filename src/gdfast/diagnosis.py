@@ -11,6 +11,7 @@ from gdfast.csr import CSR
 from gdfast.descent import Descent
 from gdfast.fit import Fit
 from gdfast.losses import LOSSES
+from gdfast.minimum import Minimum
 from gdfast.schedules import Constant, Schedule
 from gdfast.stopping import Monitor, Reason
 from gdfast.sums import Examples
@@ -25,9 +26,9 @@ SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
 def explain(
     descent: Descent,
     monitor: Monitor,
-    examples: Examples,
+    examples: Examples | None,
     schedule: Schedule | None,
-    fit: Fit,
+    fit: Fit | Minimum,
 ) -> str:
     """Return why a run ended and, where it did not converge, what would help.
 
@@ -37,11 +38,11 @@ def explain(
         The run.
     monitor : Monitor
         Its stopping rules and last steps.
-    examples : Examples
-        The data it was run on.
+    examples : Examples or None
+        The data it was run on; None for a function.
     schedule : Schedule or None
         Its learning rates; None if every step found its own.
-    fit : Fit
+    fit : Fit or Minimum
         What came of it, with the learning rate and the largest stable one, which is
         NaN when squares of X overflow and None where it is not known.
 
@@ -63,9 +64,9 @@ def explain(
 def _reason(
     descent: Descent,
     monitor: Monitor,
-    examples: Examples,
+    examples: Examples | None,
     schedule: Schedule | None,
-    fit: Fit,
+    fit: Fit | Minimum,
 ) -> str:
     """Return the same of the run alone, whatever model of it is kept."""
     gtol, xtol, ftol = monitor.tolerances
@@ -86,8 +87,8 @@ def _reason(
             )
         case Reason.FTOL:
             return (
-                f"Converged {done}: the last one changed the loss by less than "
-                f"ftol={ftol:g} of it."
+                f"Converged {done}: the last one changed {_objective(fit)} by less "
+                f"than ftol={ftol:g} of it."
             )
         case Reason.HELD_OUT:
             assert descent.best is not None
@@ -98,8 +99,8 @@ def _reason(
             )
         case Reason.NO_CHANGE:
             return (
-                f"Converged {done}: the loss no longer falls, and the learning rate, "
-                f"{fit.learning_rate:.4g}, is the lowest."
+                f"Converged {done}: {_objective(fit)} no longer falls, and the "
+                f"learning rate, {fit.learning_rate:.4g}, is the lowest."
             )
         case Reason.CALLBACK:
             return f"Stopped by the callback {done}; {gradient}."
@@ -112,17 +113,17 @@ def _reason(
 def _unfinished(
     descent: Descent,
     monitor: Monitor,
-    examples: Examples,
+    examples: Examples | None,
     schedule: Schedule | None,
-    fit: Fit,
+    fit: Fit | Minimum,
 ) -> str:
     """Return how far a run was that was cut short, and what would have helped."""
     limit = descent.reason.value
     cause = "by Ctrl-C" if descent.reason is Reason.INTERRUPTED else f"at {limit}"
     gtol = monitor.tolerances.gtol
-    max_stable = fit.max_stable_learning_rate
+    max_stable = _max_stable(fit)
     rate, at_step = _largest_rate(schedule, descent, fit)
-    loss = LOSSES[fit.loss_name]
+    smooth = isinstance(fit, Minimum) or LOSSES[fit.loss_name].smooth
     parts = [
         f"Stopped {cause} after {_count(descent.n_iter, 'iteration')}; the largest "
         f"gradient component is {descent.gradient_max:.4g}"
@@ -134,22 +135,24 @@ def _unfinished(
     before, after = descent.last_losses
     parts[0] += ", and "
     if descent.stalled:
-        parts[0] += "the loss no longer falls."
+        parts[0] += f"{_objective(fit)} no longer falls."
     elif before > 0:
         fall = 100 * (before - after) / before
-        parts[0] += f"the last one lowered the loss by {fall:.2g} %."
+        parts[0] += f"the last one lowered {_objective(fit)} by {fall:.2g} %."
     else:  # which has no parts
-        parts[0] += f"the last one lowered the loss by {before - after:.2g}."
-    pace = monitor.pace() if gtol and loss.smooth else 0.0  # a kink stays steep
+        fall = before - after
+        parts[0] += f"the last one lowered {_objective(fit)} by {fall:.2g}."
+    pace = monitor.pace() if gtol and smooth else 0.0  # a kink stays steep
     if pace:
         more = _count(math.ceil(monitor.way_to(gtol) / pace), "iteration")
         parts.append(f"At the present pace gtol={gtol:g} needs about {more} more.")
     if max_stable is not None and rate >= max_stable:
         parts.append(_too_large(rate, at_step, max_stable, examples))
         return " ".join(parts)
-    unevenness = _unevenness(
-        examples, len(descent.params) > examples.X.shape[1] * examples.n_outputs
-    )
+    unevenness = 1.0
+    if examples is not None:
+        n_coef = examples.X.shape[1] * examples.n_outputs
+        unevenness = _unevenness(examples, len(descent.params) > n_coef)
     assert monitor.zero is not None
     error = descent.gradient_max * unevenness * unevenness
     if descent.stalled and error <= MINIMUM * monitor.zero[1]:
@@ -169,7 +172,8 @@ def _unfinished(
             "a learning_rate that falls, or average=True, as steps on batches end up "
             "wandering around the minimum"
         )
-    if descent.stalled and not loss.smooth:
+    fixed = schedule is not None  # a function may have any shape
+    if descent.stalled and (not smooth or (examples is None and fixed)):
         advice.append(
             "a smaller learning_rate, as steps too long cross the minimum to and fro"
         )
@@ -183,19 +187,25 @@ def _unfinished(
 def _divergence(
     descent: Descent,
     monitor: Monitor,
-    examples: Examples,
+    examples: Examples | None,
     schedule: Schedule | None,
-    fit: Fit,
+    fit: Fit | Minimum,
 ) -> str:
     """Return iteration, learning rate, the largest stable one and what to do."""
     assert monitor.first is not None
     # The first epoch's loss is not that of the start.
     losses = np.append(monitor.first[0], descent.losses[1:])
-    max_stable = fit.max_stable_learning_rate
+    if losses[-1] == -math.inf:
+        return (
+            f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} "
+            f"{_objective(fit)} is -inf. It falls without bound: what has no minimum "
+            "needs bounds."
+        )
+    max_stable = _max_stable(fit)
     lowest = int(np.nanargmin(losses))
     seen = (
-        f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} the "
-        f"loss is {losses[-1]:.6g}, up from {losses[lowest]:.6g} "
+        f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} "
+        f"{_objective(fit)} is {losses[-1]:.6g}, up from {losses[lowest]:.6g} "
         f"{f'after {lowest}' if lowest else 'at the start'}."
     )
     if max_stable is not None and math.isnan(max_stable):
@@ -206,11 +216,22 @@ def _divergence(
     return f"{seen} {cause}"
 
 
+def _objective(fit: Fit | Minimum) -> str:
+    """Return what to call what the run lowers."""
+    return "fun" if isinstance(fit, Minimum) else "the loss"
+
+
+def _max_stable(fit: Fit | Minimum) -> float | None:
+    """Return the largest stable learning rate; None where it is not known."""
+    return None if isinstance(fit, Minimum) else fit.max_stable_learning_rate
+
+
 def _largest_rate(
-    schedule: Schedule | None, descent: Descent, fit: Fit
+    schedule: Schedule | None, descent: Descent, fit: Fit | Minimum
 ) -> tuple[float, int]:
     """Return the largest rate of a run and, if it was not always this, its step."""
-    if schedule is None or isinstance(schedule, Constant) or fit.method == "batches":
+    epochs = isinstance(fit, Fit) and fit.method == "batches"
+    if schedule is None or isinstance(schedule, Constant) or epochs:
         return fit.learning_rate, 0  # an epoch is many updates
     done = fit.n_iter - descent.n_iter
     rates = schedule.rates(done, max(descent.n_iter, 1))
@@ -219,17 +240,19 @@ def _largest_rate(
 
 
 def _too_large(
-    rate: float, at_step: int, max_stable: float | None, examples: Examples
+    rate: float, at_step: int, max_stable: float | None, examples: Examples | None
 ) -> str:
     """Return the largest stable learning rate beside the one used, and what to do."""
     of_step = f" of step {at_step}" if at_step else ""
     if max_stable is None:  # of a loss that curves without bound, or an adaptive rule
         todo = f"learning_rate={rate:g}{of_step} is too large. Pass a smaller one"
+        if examples is None:
+            return f"{todo}."
         scale = ", or scale the columns with standardize=True"
         return f"{todo}{scale if examples.columns is None else ''}."
     place = "above" if rate > max_stable else "at" if rate == max_stable else "below"
     todo = 'Pass a smaller learning_rate, or "auto"'
-    if examples.columns is None:
+    if examples is not None and examples.columns is None:
         todo += ", or scale the columns with standardize=True"
     return (
         f"learning_rate={rate:g}{of_step} is {place} the largest stable one, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -25,13 +24,13 @@ from gdfast._validation import (
     raise_nonfinite,
 )
 from gdfast.batches import check_batches
-from gdfast.callbacks import Iteration, row_callback
+from gdfast.callbacks import Iteration, iteration, row_callback
 from gdfast.descent import descend
-from gdfast.fit import DivergenceError, Fit
+from gdfast.fit import Fit
 from gdfast.holdout import hold_out
 from gdfast.losses import Loss, check_loss
 from gdfast.optimizers import Optimizer, check_optimizer
-from gdfast.outcome import make_fit, raise_unstarted
+from gdfast.outcome import make_fit, raise_unstarted, tell
 from gdfast.penalties import check_bounds, check_penalty
 from gdfast.preparation import given_start, prepare, resumed_start, standardized
 from gdfast.progress import progress_bar
@@ -45,7 +44,6 @@ from gdfast.settings import (
     check_rate,
     check_tolerances,
 )
-from gdfast.stopping import ConvergenceWarning, Reason
 from gdfast.sums import Examples, GradientSum, Summation
 from gdfast.targets import check_targets
 from gdfast.threads import Team
@@ -447,16 +445,12 @@ def train(
                 best=run.best,
                 on_interrupt=team.end if settings.on_interrupt == "return" else None,
                 every=settings.callback_every,
-                on_row=None if callback is None else row_callback(callback, units),
+                on_row=callback and row_callback(callback, iteration(units)),
                 progress=progress,
             )
-    raise_unstarted(run, descent)
+    raise_unstarted(run, descent, chosen)
     fit = make_fit(run, descent, settings, feature_names)
-    if descent.reason is Reason.DIVERGED:
-        raise DivergenceError(fit.stop_reason, fit)
-    ended = descent.reason in (Reason.MAX_ITER, Reason.MAX_SECONDS)
-    if ended and any(settings.tolerances):
-        warnings.warn(fit.stop_reason, ConvergenceWarning, stacklevel=2)
+    tell(fit, descent, settings.tolerances)
     return fit
 
 
