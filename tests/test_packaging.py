@@ -46,6 +46,7 @@ LAYERS = [
     {"callbacks", "diagnosis", "preparation"},
     {"outcome"},
     {"minimization", "training"},
+    {"scipy_methods"},
     {"__init__"},
     {"plots"},
     {"sklearn"},
@@ -54,7 +55,11 @@ LAYERS = [
 ]
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Beyond NumPy and the standard library; never when the module is imported.
-OPTIONAL = {"plots": {"matplotlib"}, "progress": {"tqdm"}}
+OPTIONAL = {
+    "plots": {"matplotlib"},
+    "progress": {"tqdm"},
+    "scipy_methods": {"scipy"},
+}
 # Packages that nothing else imports, and what they are made for: there it may be.
 FACES = {"sklearn": {"joblib", "sklearn"}}
 

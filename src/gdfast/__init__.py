@@ -25,6 +25,7 @@ __all__ = [
     "optimizers",
     "read_table",
     "schedules",
+    "scipy_method",
     "simd_level",
     "train",
 ]
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from gdfast.history import History
     from gdfast.minimization import minimize
     from gdfast.minimum import Minimum
+    from gdfast.scipy_methods import scipy_method
     from gdfast.sources import Table, example_data, read_table
     from gdfast.stopping import ConvergenceWarning
     from gdfast.training import gradient, loss, train
@@ -63,6 +65,7 @@ else:
         "optimizers": "optimizers",
         "read_table": "sources",
         "schedules": "schedules",
+        "scipy_method": "scipy_methods",
         "simd_level": "_backend",
         "train": "training",
     }
