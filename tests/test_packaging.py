@@ -24,7 +24,7 @@ in_checkout = pytest.mark.skipif(
 LAYERS = [
     {"_kernel", "_kernel_v3", "_losses", "_reference", "_simd"},
     {"_backend"},
-    {"_files", "_frames", "_typing", "_version"},
+    {"_files", "_frames", "_typing", "_version", "pointers"},
     {"csr"},
     {"_validation"},
     {

@@ -10,14 +10,14 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from gdfast._backend import kernel
 from gdfast._typing import Doubles
 from gdfast.drivers import Updater, outputs, take_each_step
+from gdfast.pointers import Pointer
 from gdfast.sums import CHUNK_VALUES, GradientSum
 
 # Values that a call may stand for: so many that the first steps are made one by one.
 VALUES_PER_CALL = 1 << 22
-# The error of a central difference is least near the cube root of that of the values.
-STEP = float(np.finfo(float).eps) ** (1 / 3)
 
 
 class Function:
@@ -141,71 +141,74 @@ class Function:
         gradient = np.empty_like(params)
         at = params.copy()
         for j, x in enumerate(params.tolist()):
-            low, high = (-math.inf, math.inf)
+            low, high = -math.inf, math.inf
             if self._bounds is not None:
                 low, high = self._bounds[:, j].tolist()
-            places = stencil(x, low, high)
-            values = []
-            for place in places:
-                at[j] = place
-                values.append(self._value(at))
+            below, above = kernel.stencil(x, low, high)
+            at[j] = below
+            at_below = self._value(at)
+            at[j] = above
+            values = at_below, self._value(at)
             at[j] = x
-            gradient[j] = slope(x, value, places, values)
+            gradient[j] = kernel.slope(x, value, (below, above), values)
         return gradient
 
 
-def stencil(x: float, low: float, high: float) -> tuple[float, float]:
-    """Return the two places beside x that a difference is taken at.
+class Compiled:
+    """The same for functions that a compiler made.
 
     Parameters
     ----------
-    x : float
-        The place of the derivative.
-    low, high : float
-        Bounds, that both keep if x does and there is room.
+    value : Pointer
+        The function; of the kind "both" if it writes the gradient as well.
+    gradient : Pointer or None
+        The gradient by itself.
+    n : int
+        Number of variables.
+    bounds : ndarray of float64, shape (2, n), or None
+        Differences are taken between these.
 
-    Returns
-    -------
-    tuple of float
-        ``x - h`` and ``x + h``, or ``x + h`` and ``x + 2 h`` or the like on the side
-        that has more room, where h is ``eps^(1/3) max(1, |x|)`` or less.
-    """
-    step = STEP * max(1.0, abs(x))
-    if low <= x - step and x + step <= high or not low <= x <= high:
-        return x - step, x + step
-    room = high - x if high - x >= x - low else low - x
-    if room == 0.0:  # the variable is fixed
-        return x - step, x + step
-    step = math.copysign(min(step, abs(room) / 2), room)
-    return x + step, x + 2 * step
-
-
-def slope(
-    x: float, value: float, places: tuple[float, float], values: list[float]
-) -> float:
-    """Return the derivative at x of the parabola through three points.
-
-    Parameters
+    Attributes
     ----------
-    x : float
-        The place of the derivative.
-    value : float
-        What the function is there.
-    places : tuple of float
-        Two other places.
-    values : list of float
-        What it is there.
-
-    Returns
-    -------
-    float
-        The derivative, whose error is of the order of the square of the distances.
+    of : gdfast._kernel.Function
+        The functions for the kernel.
     """
-    (a, b), (at_a, at_b) = places, values
-    if a < x < b:
-        return (at_b - at_a) / (b - a)
-    near, far = a - x, b - x
-    return ((at_a - value) * far / near - (at_b - value) * near / far) / (far - near)
+
+    values_per_pass = VALUES_PER_CALL
+
+    def __init__(
+        self,
+        value: Pointer,
+        gradient: Pointer | None,
+        n: int,
+        bounds: Doubles | None,
+    ) -> None:
+        self.of = kernel.Function(
+            (value.address, value.data),
+            None if gradient is None else (gradient.address, gradient.data),
+            value.kind == "both",
+            n,
+            bounds,
+        )
+        self._owners = value, gradient
+
+    @property
+    def n_values(self) -> int:
+        """Calls made of the function."""
+        return self.of.n_values
+
+    @property
+    def n_gradients(self) -> int:
+        """Calls made of the gradient."""
+        return self.of.n_gradients
+
+    def gradient(self, params: Doubles) -> GradientSum:
+        """Return value and gradient, as `Function.gradient`."""
+        gradient = np.empty_like(params)
+        value = self.of.evaluate(params, gradient)
+        if not _finite(gradient) and math.isfinite(value):
+            raise_infinite(params, value, gradient)
+        return GradientSum(gradient, value, 1.0)
 
 
 def as_number(value: Any) -> float:
@@ -321,11 +324,11 @@ def _finite(values: Doubles) -> bool:
 
 
 class Calls:
-    """Calls the function once a step.
+    """Calls the function once a step, from the kernel if it is compiled.
 
     Parameters
     ----------
-    function : Function
+    function : Function or Compiled
         The function.
     updater : Updater
         What is done with the gradient.
@@ -336,7 +339,7 @@ class Calls:
     carried: Doubles | None = None  # nor is anything from run to run
     values_per_step = VALUES_PER_CALL
 
-    def __init__(self, function: Function, updater: Updater) -> None:
+    def __init__(self, function: Function | Compiled, updater: Updater) -> None:
         self.function = function
         self.updater = updater
 
@@ -349,6 +352,13 @@ class Calls:
     ) -> tuple[Doubles, Doubles | None]:
         """Make some steps, as `gdfast.drivers.Passes.take_steps`."""
         trace, path = outputs(params, len(steps), keep_path, end)
-        rates = self.updater.rates(steps)
-        take_each_step(self.function, self.updater, params, rates, trace, path)
+        rates, function = self.updater.rates(steps), self.function
+        if not isinstance(function, Compiled):
+            take_each_step(function, self.updater, params, rates, trace, path)
+            return trace, path
+        step = self.updater.step
+        done = kernel.descend_function(function.of, params, rates, trace, path, step)
+        if done < len(trace):  # as it was called at what follows, so it is again
+            point = self.updater.look_ahead(params) if done < len(rates) else params
+            function.gradient(point)
         return trace, path

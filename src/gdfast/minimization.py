@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,12 +18,13 @@ from gdfast.descent import descend
 from gdfast.diagnosis import explain
 from gdfast.drivers import Updater
 from gdfast.fit import State
-from gdfast.functions import Calls, Function
+from gdfast.functions import Calls, Compiled, Function
 from gdfast.history import History
 from gdfast.minimum import Minimum
 from gdfast.optimizers import Optimizer, check_optimizer
 from gdfast.outcome import tell, what_was_watched
 from gdfast.penalties import NO_PENALTY, check_bounds
+from gdfast.pointers import SIGNATURES, Pointer, compiled
 from gdfast.preparation import Start, recall
 from gdfast.progress import progress_bar
 from gdfast.schedules import Adaptive
@@ -36,6 +37,8 @@ from gdfast.settings import (
     check_tolerances,
 )
 from gdfast.stopping import Monitor, Patience
+
+Pointers: TypeAlias = tuple[Pointer, Pointer | None]
 
 
 def minimize(
@@ -70,7 +73,8 @@ def minimize(
     ----------
     fun : callable
         The function, called as ``fun(x, *args)``; returns a number. `x` is a copy of
-        the point, a float64 array of shape (n,), or a number if `x0` is one.
+        the point, a float64 array of shape (n,), or a number if `x0` is one. Or a
+        compiled function (see Notes).
     x0 : array-like, shape (n,), or float
         Where to start; None with `resume`.
     args : tuple
@@ -176,6 +180,15 @@ def minimize(
     end. No point is asked for twice in a row; `fun` is taken for a function, which
     always has the same value at a point. It is never called with NaN or inf.
 
+    Functions that a compiler made keep the loop out of Python, but for
+    "backtracking": a `scipy.LowLevelCallable`, what ``numba.cfunc`` makes, or a
+    function of ctypes, with the arguments ``double fun(int n, double *x)`` and
+    ``void grad(int n, double *x, double *gradient)``, or with ``grad=True``
+    ``double fun(int n, double *x, double *gradient)``. A last argument ``void *`` takes
+    the user data of a `LowLevelCallable`, instead of `args`. `x` is a copy, and the
+    functions are called without the GIL. They may be called twice at a point where a
+    rule ends the run.
+
     Exceptions of `fun`, `grad` and `callback` come through as they are.
 
     References
@@ -211,10 +224,7 @@ def minimize(
     (array([1., 1.]), True)
     """
     deadline = check_deadline(max_seconds)
-    if not callable(fun):
-        raise TypeError(f"fun must be callable, got {fun!r}")
-    if grad is not None and grad is not True and not callable(grad):
-        raise TypeError(f"grad must be callable, True or None, got {grad!r}")
+    pointers = check_functions(fun, grad)
     rule = check_optimizer(optimizer)
     backtracks, schedule = check_rate(learning_rate, rule, None)
     if resume is None:
@@ -241,7 +251,13 @@ def minimize(
     bar = progress_bar(max_iter) if check_bool(verbose, "verbose") else nullcontext()
     if not isinstance(args, tuple):
         args = (args,)
-    function = Function(fun, grad, args, scalar, limits)
+    function: Function | Compiled
+    if pointers is None:
+        function = Function(fun, grad, args, scalar, limits)
+    else:
+        if args:
+            raise ValueError("args must be left out with compiled functions")
+        function = Compiled(*pointers, n, limits)
     updater = Updater(rule, NO_PENALTY._replace(bounds=limits), n, n, schedule)
     driver: Calls | Backtracking
     if backtracks:
@@ -309,6 +325,47 @@ def minimize(
     found = replace(found, stop_reason=reason)
     tell(found, descent, tolerances)
     return found
+
+
+def check_functions(fun: object, grad: object) -> Pointers | None:
+    """Return a function and its gradient as pointers, if they are compiled.
+
+    Parameters
+    ----------
+    fun : callable
+        The argument of `minimize`.
+    grad : callable, True or None
+        That too.
+
+    Returns
+    -------
+    tuple of Pointer and Pointer or None, or None
+        None for functions of Python.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no functions, or of different kinds.
+    """
+    value = compiled(fun)
+    gradient = None if grad is None or grad is True else compiled(grad)
+    if value is None and gradient is None:
+        if not callable(fun):
+            raise TypeError(f"fun must be callable, got {fun!r}")
+        if grad is not None and grad is not True and not callable(grad):
+            raise TypeError(f"grad must be callable, True or None, got {grad!r}")
+        return None
+    if value is None or (gradient is None and grad is not None and grad is not True):
+        raise TypeError("fun and grad must both be compiled, or neither")
+    wanted = "both" if grad is True else "value"
+    for name, pointer, kind in (("fun", value, wanted), ("grad", gradient, "gradient")):
+        if pointer is not None and pointer.kind != kind:
+            known = [key for key, (of, _) in SIGNATURES.items() if of == kind]
+            raise ValueError(
+                f"{name} must have the signature {' or '.join(known)}, got one of "
+                f"the kind {pointer.kind!r}"
+            )
+    return value, gradient
 
 
 def resumed(run: object, rule: Optimizer, backtracks: bool) -> Start:
