@@ -46,7 +46,7 @@ LAYERS = [
     {"callbacks", "diagnosis", "preparation"},
     {"outcome"},
     {"minimization", "training"},
-    {"scipy_methods"},
+    {"finder", "scipy_methods"},
     {"__init__"},
     {"plots"},
     {"sklearn"},

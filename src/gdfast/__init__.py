@@ -11,6 +11,7 @@ __all__ = [
     "Fit",
     "History",
     "Iteration",
+    "LearningRates",
     "Minimum",
     "Point",
     "Table",
@@ -18,6 +19,7 @@ __all__ = [
     "__version__",
     "example_data",
     "gradient",
+    "learning_rates",
     "load",
     "loss",
     "losses",
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from gdfast._backend import simd_level
     from gdfast.callbacks import Iteration, Point
     from gdfast.delimited import TableError
+    from gdfast.finder import LearningRates, learning_rates
     from gdfast.fit import DivergenceError, Fit, load
     from gdfast.history import History
     from gdfast.minimization import minimize
@@ -52,12 +55,14 @@ else:
         "Fit": "fit",
         "History": "history",
         "Iteration": "callbacks",
+        "LearningRates": "finder",
         "Minimum": "minimum",
         "Point": "callbacks",
         "Table": "sources",
         "TableError": "delimited",
         "example_data": "sources",
         "gradient": "training",
+        "learning_rates": "finder",
         "load": "fit",
         "loss": "training",
         "losses": "losses",

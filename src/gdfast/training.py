@@ -368,7 +368,7 @@ def train(
     chosen = check_loss(loss)
     if resume is not None and not (coef_init is None and intercept_init is None):
         raise ValueError("resume takes the place of coef_init and intercept_init")
-    examples, outputs, feature_names = _examples(chosen, X, y, sample_weight)
+    examples, outputs, feature_names = checked_examples(chosen, X, y, sample_weight)
     if class_weight is not None:
         if not chosen.has_labels:
             raise ValueError(f"class_weight has no use for the loss {chosen.name!r}")
@@ -567,7 +567,7 @@ def gradient(
     return np.stack(of_coef, axis=1), of_intercept
 
 
-def _examples(
+def checked_examples(
     loss: Loss,
     X: object,
     y: object,
@@ -593,7 +593,7 @@ def _totals(
     """Return the sums at a given model."""
     chosen = check_loss(loss)
     outputs = count_outputs(coef)
-    examples, outputs, _ = _examples(chosen, X, y, sample_weight, outputs)
+    examples, outputs, _ = checked_examples(chosen, X, y, sample_weight, outputs)
     n_features = examples.X.shape[1]
     params = Units(None, n_features, fit_intercept=True, outputs=outputs).params(
         check_coef(coef, n_features, outputs), check_intercept(intercept, outputs)
