@@ -1,7 +1,8 @@
 """SGDRegressor and SGDClassifier: gdfast's and scikit-learn's, by class and parameters.
 
 GB/s are those of X and y, read once an epoch. Whole calls of `fit` are timed, with all
-of their checks; `fixed` are calls on so few rows that little else is left of them.
+of their checks; on few rows little else is left of them, least where `fit` makes one
+epoch.
 """
 
 from __future__ import annotations
@@ -100,21 +101,39 @@ def test_classes(contestant, threads, sparse, measure):
 
 
 @contestants
+@pytest.mark.parametrize("threads", [1, 2])
+def test_classes_in_one_reading(contestant, threads, sparse, measure):
+    y = np.random.default_rng(1).integers(0, N_CLASSES, sparse.shape[0])
+    theirs = linear_model.SGDClassifier(**params, n_jobs=threads)
+    ours = gdfast.sklearn.GDClassifier(
+        "hinge", optimizer="gd", learning_rate=0.1, max_iter=EPOCHS, gtol=None,
+        n_threads=threads,
+    )  # fmt: skip
+    model = ours if contestant == "gdfast" else theirs
+    case = f"GDClassifier sparse {N_CLASSES} classes"
+    passes = EPOCHS * N_CLASSES
+    measure(lambda: model.fit(sparse, y), case, contestant, sparse, y, passes, threads)
+
+
+@contestants
 @pytest.mark.parametrize("name", ["SGDRegressor", "SGDClassifier"])
-@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict"])
-def test_fixed(contestant, name, method, measure):
+@pytest.mark.parametrize("method", ["fit", "fit once", "partial_fit", "predict"])
+def test_few_rows(contestant, name, method, measure):
     rng = np.random.default_rng(0)
+    method, _, once = method.partition(" ")
     n, d = (100, 5) if method == "fit" else (32, 10)
     X = rng.standard_normal((n, d))
     y = X @ np.arange(float(d)) + rng.standard_normal(n)
     if name == "SGDClassifier":
         y = (y > 0).astype(int)
-    model = getattr(CONTESTANTS[contestant], name)(random_state=0).fit(X, y)
-    one = X[:1].copy()
+    options = {"max_iter": 1, "tol": None} if once else {}
+    model = getattr(CONTESTANTS[contestant], name)(random_state=0, **options).fit(X, y)
+    passes = model.n_iter_ if method == "fit" else 1
+    if method == "predict":
+        X, y = X[:1].copy(), y[:1]
 
     def call():
-        if method == "predict":
-            return model.predict(one)
-        return getattr(model, method)(X, y)
+        return model.predict(X) if method == "predict" else getattr(model, method)(X, y)
 
-    measure(call, f"{name}.{method} fixed", contestant, X, y, model.n_iter_)
+    case = f"{name}.{method} few rows {once}".strip()
+    measure(call, case, contestant, X, y, passes)

@@ -18,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,7 +48,11 @@ import gdfast
 from gdfast import _kernel
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "from-loop-to-kernel.md")
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "from-loop-to-kernel.md",
+    ROOT / "docs" / "from-scikit-learn.md",
+)
 SMALL = ("pizza", "one step")  # cases whose times are shown beside the ratios
 PIZZA_STEPS = 20_000
 SHOWN_VALUES = 100_000  # in the tables of other cases; less is for the pictures
@@ -77,6 +82,35 @@ WALK = {
     "moments": "moments, a step of 1000",
     "read": "reading alone",
 }
+# Tables of gdfast against scikit-learn: their heads, and what their rows are called.
+DROP_INS = {
+    "Dense rows, three epochs": {"SGDRegressor": "`SGDRegressor.fit`"},
+    "Sparse rows": {
+        "SGDClassifier sparse l2": '`SGDClassifier.fit`, `penalty="l2"`, three epochs',
+        "SGDClassifier sparse l1": 'the same with `penalty="l1"`',
+        "SGDClassifier sparse 20 classes": "the same for 20 classes, one epoch",
+        "GDClassifier sparse 20 classes": "the same by `GDClassifier`, three passes",
+    },
+    "Few rows": {
+        "SGDRegressor.fit few rows": "`SGDRegressor.fit`, 26 epochs",
+        "SGDRegressor.fit few rows once": "the same, one epoch",
+        "SGDClassifier.fit few rows": "`SGDClassifier.fit`, 8 epochs",
+        "SGDClassifier.fit few rows once": "the same, one epoch",
+        "SGDRegressor.partial_fit few rows": "`SGDRegressor.partial_fit`",
+        "SGDClassifier.partial_fit few rows": "`SGDClassifier.partial_fit`",
+        "SGDRegressor.predict few rows": "`SGDRegressor.predict`",
+        "SGDClassifier.predict few rows": "`SGDClassifier.predict`",
+    },
+}
+SOLVERS = {
+    "Whole fits": {
+        "logistic l2": "logistic regression with `l2`",
+        "ridge": "ridge",
+        "lasso": "lasso",
+        "elastic net": "elastic net",
+        "huber": "Huber's loss",
+    }
+}
 NOT_MEASURED = "Not measured yet: `python bench/report.py measure`, then `fill`."
 
 
@@ -100,9 +134,11 @@ def flags() -> str:
     return " ".join(eval(code, {"SLOW": False})["unix"])
 
 
-def installed(name: str) -> str | None:
-    """Return the version of a package, if there is one."""
-    return metadata.version(name).partition("+")[0] if find_spec(name) else None
+def installed(module: str, package: str = "") -> str | None:
+    """Return the version of the package of a module, if there is one."""
+    if not find_spec(module):
+        return None
+    return metadata.version(package or module).partition("+")[0]
 
 
 def describe_machine(info: Record) -> Record:
@@ -115,6 +151,7 @@ def describe_machine(info: Record) -> Record:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "torch": installed("torch"),
+        "scikit-learn": installed("sklearn", "scikit-learn"),
         "blas": f"{blas['internal_api']} {blas['version']} {blas['architecture']}",
         "compiler": compiler(),
         "flags": flags(),
@@ -259,11 +296,18 @@ def table(result: Record) -> str:
 def source(result: Record) -> str:
     """Return what was measured, and on which machine."""
     machine = result["machine"]
-    torch = f" PyTorch {machine['torch']}," if machine.get("torch") else ""
+    others = "".join(
+        f" {name} {version},"
+        for name, version in (
+            ("PyTorch", machine.get("torch")),
+            ("scikit-learn", machine.get("scikit-learn")),
+        )
+        if version
+    )
     return (
         f"gdfast {result['version']}, median of {result['runs']} runs on "
         f"{machine['cpu']} ({machine['cores']} cores, {machine['system']}); Python "
-        f"{machine['python']}, NumPy {machine['numpy']} ({machine['blas']}),{torch} "
+        f"{machine['python']}, NumPy {machine['numpy']} ({machine['blas']}),{others} "
         f"kernel by {machine['compiler']} with `{machine['flags']}`."
     )
 
@@ -309,7 +353,41 @@ def runs_table(result: Record) -> str:
     return markdown(heads, rows, 1) if rows else NOT_MEASURED
 
 
-TABLES = {"contestants": table, "walk": walk_table, "runs": runs_table}
+def rivals_table(head: str, names: dict[str, str], result: Record) -> str:
+    """Return the times of whole calls, gdfast's and those of its fastest rival."""
+    rows = []
+    for case, name in names.items():
+        records = select(result["cases"], case=case)
+        for ours in select(records, contestant="gdfast"):
+            same = (*group(ours), ours["threads"])
+            rival = min(
+                (r for r in records if (*group(r), r["threads"]) == same and r != ours),
+                key=lambda record: record["seconds"],
+            )
+            solver = rival["contestant"]
+            row = [name + (f", {same[-1]} threads" if same[-1] > 1 else "")]
+            row += [size(*same[1:3]), same[3], time(ours["seconds"])]
+            row.append(time(rival["seconds"]))
+            row[-1] += f" ({solver})" if solver != "scikit-learn" else ""
+            rows.append([*row, factor(rival["times_gdfast"])])
+    heads = [head, "", "", "gdfast", "scikit-learn", "ratio"]
+    return markdown(heads, rows, 3) if rows else ""
+
+
+def rivals_tables(tables: dict[str, dict[str, str]], result: Record) -> str:
+    """Return the tables that have rows, and what they were measured on."""
+    each = (rivals_table(head, names, result) for head, names in tables.items())
+    shown = [table for table in each if table]
+    return "\n\n".join([*shown, source(result)]) if shown else NOT_MEASURED
+
+
+TABLES = {
+    "contestants": table,
+    "walk": walk_table,
+    "runs": runs_table,
+    "drop_ins": partial(rivals_tables, DROP_INS),
+    "solvers": partial(rivals_tables, SOLVERS),
+}
 
 
 def fill(page: str, result: Record) -> str:

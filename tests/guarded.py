@@ -115,6 +115,29 @@ def call_all(kernel, X, y, weight, columns, at_end):
         update.take_step(1.0, point, gradient, rate, data[-1], row)
 
 
+def stochastic(kernel, d, rule, at_end):
+    """Return steps on single rows, whose arrays lie beside guards."""
+    names = "params", "gradient", "point"
+    arrays = [arena(name).place(np.full(-(-d // 8) * 8, 0.5), at_end) for name in names]
+    return kernel.Stochastic(1, 0.0, d, *arrays, rule, 0.1, 0.1, 0.5, 0.5, 1.0, 1.0)
+
+
+def call_stochastic(kernel, X, weight, at_end):
+    """Call the function that makes a step on every row, whatever their order."""
+    n, d = X.shape
+    y, sample_weight = (
+        arena(name).place(np.full(n, 0.5), at_end) for name in ("y", "sample_weight")
+    )
+    order = arena("order").place(np.arange(n)[::-1] // 2, at_end)
+    rates = arena("rates").place(np.full(n, 0.1), at_end)
+    trace = arena("trace").place(np.ones((1, 4)), at_end)
+    for in_order in (False, True):
+        steps = stochastic(kernel, d, n % 3, at_end)
+        steps.in_order = in_order
+        steps.step(X, y, sample_weight if weight else None, order, rates, trace)
+        steps.settle()
+
+
 def call_outputs(kernel, data, n_params, at_end):
     """Call the same for several outputs, whose number follows from the shape."""
 
@@ -165,6 +188,14 @@ def call_sparse(kernel, n, d, dtype, types, at_end):
                 for name in ("params", "gradient")
             )
             kernel.add_gradient_csr(8, 0.0, *rows, d, params, gradient, n_outputs)
+        steps = stochastic(kernel, d, n % 3, at_end)
+        targets = put("targets", np.full(n, 0.5))
+        rates, trace = put("state", np.full(n, 0.1)), put("trace", np.ones((1, 4)))
+        steps.step_csr(
+            *rows[:3], targets, None if n % 2 else weight.astype(float), order, rates,
+            trace,
+        )  # fmt: skip
+        steps.settle()
 
 
 def call_quadratic(kernel, n, at_end):
@@ -191,6 +222,7 @@ def main():
                     for k, rows in enumerate(layouts(X, y, at_end)):
                         odd = case + k
                         call_all(kernel, *rows, odd % 2, odd % 3 == 0, at_end)
+                        call_stochastic(kernel, rows[0], odd % 2, at_end)
                     types = np.int32, np.int64
                     call_sparse(
                         kernel, n, d, dtype, (types[n % 2], types[d % 2]), at_end

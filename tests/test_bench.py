@@ -113,7 +113,11 @@ def whole_run(way, n_steps, seconds, **more):
 
 def result(cases):
     names = ("cpu", "system", "python", "numpy", "blas", "compiler", "flags")
-    machine = dict.fromkeys(names, "?") | {"cores": 2, "torch": None}
+    machine = dict.fromkeys(names, "?") | {
+        "cores": 2,
+        "torch": None,
+        "scikit-learn": "1.2.3",
+    }
     return {"version": "1.0", "machine": machine, "runs": 1, "cases": cases}
 
 
@@ -179,6 +183,39 @@ def test_table_of_runs_judges_the_choice():
     ]
 
 
+def rivals(case, n_samples, threads=1, **seconds):
+    same = {"case": case, "n_samples": n_samples, "n_features": 5, "dtype": "float64"}
+    same |= {"threads": threads, "passes": 3, "gb_per_s": 4.0}
+    return [
+        same | {"contestant": name.replace("_", "-"), "seconds": s}
+        for name, s in seconds.items()
+    ]
+
+
+def test_tables_against_scikit_learn():
+    cases = rivals("ridge", 100, gdfast=2.0, saga=50.0, cholesky=9.0)
+    cases += rivals("lasso", 100, threads=2, gdfast=0.004, scikit_learn=0.01)
+    cases += rivals("SGDRegressor", 1000, gdfast=1.0, scikit_learn=4.0)
+    cases += rivals("SGDRegressor", 2000, gdfast=2.0, scikit_learn=9.0)
+    cases += run(0.02, 0.5, 0.01)  # and what these tables do not show
+    shown = result(report.combine([cases]))
+    solvers = report.TABLES["solvers"](shown).splitlines()
+    assert solvers[:5] == [
+        "| Whole fits |  |  | gdfast | scikit-learn | ratio |",
+        "| --- | --- | --- | --: | --: | --: |",
+        "| ridge | 100 x 5 | float64 | 2 s | 9 s (cholesky) | 4.5 |",
+        "| lasso, 2 threads | 100 x 5 | float64 | 4 ms | 10 ms | 2.5 |",
+        "",
+    ]
+    assert "scikit-learn 1.2.3" in solvers[5]
+    assert report.TABLES["drop_ins"](shown).splitlines()[2:5] == [
+        "| `SGDRegressor.fit` | 1 000 x 5 | float64 | 1 s | 4 s | 4.0 |",
+        "| `SGDRegressor.fit` | 2 000 x 5 | float64 | 2 s | 9 s | 4.5 |",
+        "",
+    ]
+    assert report.TABLES["drop_ins"](result([])) == report.NOT_MEASURED
+
+
 def test_longer_runs_are_carried_on_in_a_straight_line():
     assert records.carried_on({2: 3.0, 10: 7.0}, 10) == 7.0
     assert records.carried_on({2: 3.0, 10: 7.0}, 100) == 52.0
@@ -218,8 +255,8 @@ def test_tables_are_filled_between_their_marks():
 def test_kept_results_name_nobody(path):
     found = json.loads(path.read_text(encoding="utf-8"))
     assert set(found) == {"version", "machine", "runs", "cases"}
-    assert set(found["machine"]) | {"torch"} == {
-        *("cpu", "cores", "system", "python", "numpy", "torch"),
+    assert set(found["machine"]) | {"torch", "scikit-learn"} == {
+        *("cpu", "cores", "system", "python", "numpy", "torch", "scikit-learn"),
         *("blas", "compiler", "flags"),
     }
 

@@ -1,6 +1,6 @@
 """GDRegressor and GDClassifier: scikit-learn's own checks, and its solvers' minima."""
 
-import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,14 +8,11 @@ from sklearn import linear_model
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import gdfast
-from gdfast.losses import Huber
-from gdfast.sklearn import GDClassifier, GDRegressor
+from gdfast.losses import Huber, LogLoss
+from gdfast.sklearn import GDClassifier, GDRegressor, gradient
 
 EXACT = {"gtol": 1e-9, "max_iter": 100_000}
 
@@ -144,6 +141,23 @@ def test_rows_that_no_class_wants_have_equal_probabilities(classes):
     )
 
 
+def test_probabilities_of_rows_far_away(classes):
+    X, y = classes
+    two = GDClassifier().fit(X, y == "low")
+    coef = np.zeros(6)
+    two.fit_ = replace(two.fit_, coef=coef, intercept=800.0)
+    with np.errstate(all="raise"):
+        assert two.predict_proba(X[:1])[0, 1] == 1.0
+    two.fit_ = replace(
+        two.fit_, coef=coef, intercept=40.0
+    )  # 1 - 1 / (1 + exp(-40)) is nothing in doubles
+    np.testing.assert_allclose(two.predict_proba(X[:1])[0, 0], np.exp(-40.0), 1e-14)
+    several = GDClassifier("multinomial").fit(X, y)
+    several.fit_.coef[:], several.fit_.intercept[:] = 0.0, [800.0, 799.0, -800.0]
+    shares = np.array([1.0, np.exp(-1.0), 0.0]) / (1.0 + np.exp(-1.0))
+    np.testing.assert_allclose(several.predict_proba(X[:1]), [shares], rtol=1e-15)
+
+
 def test_only_some_losses_have_probabilities():
     assert hasattr(GDClassifier(), "predict_proba")
     assert not hasattr(GDClassifier("hinge"), "predict_proba")
@@ -188,6 +202,45 @@ def test_wrong_parameters_are_named_when_it_is_fitted(estimator, message, quanti
     X, y = quantities
     with pytest.raises(ValueError, match=message):
         estimator.fit(X, y > 0 if isinstance(estimator, GDClassifier) else y)
+
+
+def test_every_parameter_reaches_train(monkeypatch, quantities, classes):
+    passed = {}
+
+    def train(X, y, **options):
+        passed.update(options)
+        return gdfast.train(X, y, **options)
+
+    monkeypatch.setattr(gradient, "train", train)
+    options = {
+        "loss": Huber(2.0), "penalty": "elasticnet", "alpha": 0.5, "l1_ratio": 0.25,
+        "bounds": (-1.0, 1.0), "optimizer": "adam", "learning_rate": 0.5,
+        "batch_size": 7, "shuffle": False, "average": True, "max_iter": 3,
+        "max_seconds": 9.0, "gtol": None, "xtol": 0.5, "ftol": 0.25,
+        "early_stopping": True, "validation_fraction": 0.2, "n_iter_no_change": 2,
+        "fit_intercept": False, "standardize": False, "random_state": 3,
+        "n_threads": 1, "verbose": False,
+    }  # fmt: skip
+    assert options.keys() == GDRegressor().get_params().keys() - {"warm_start"}
+    seed = np.random.RandomState(3).randint(2**31 - 1)
+    for cls, data, loss in (
+        (GDRegressor, quantities, Huber(2.0)),
+        (GDClassifier, classes, LogLoss()),
+    ):
+        cls(**{**options, "loss": loss}).fit(*data)
+        expected = {**options, "loss": loss, "random_state": seed}
+        assert {name: passed[name] for name in options} == expected
+
+
+def test_a_subclass_may_have_other_parameters(quantities):
+    class Sparse(GDRegressor):
+        def __init__(self, alpha=3.0, history="of something else"):
+            super().__init__(penalty="l1", alpha=alpha)
+            self.history = history
+
+    expected = GDRegressor(penalty="l1", alpha=5.0).fit(*quantities)
+    model = clone(Sparse()).set_params(alpha=5.0).fit(*quantities)
+    assert model.coef_.tobytes() == expected.coef_.tobytes()
 
 
 def test_warnings_are_scikit_learns(quantities):
@@ -240,27 +293,6 @@ def test_batches_and_early_stopping(quantities):
     assert model.coef_.tobytes() == again.coef_.tobytes()
     model.set_params(early_stopping=False).fit(X, y)
     assert not hasattr(model, "validation_curve_")
-
-
-def test_it_works_where_estimators_do(classes, tmp_path):
-    X, y = classes
-    pipeline = make_pipeline(StandardScaler(), GDClassifier())
-    search = GridSearchCV(pipeline, {"gdclassifier__alpha": [1e-4, 1.0]}, n_jobs=2)
-    search.fit(X, y)
-    assert search.best_score_ > 0.5
-    assert cross_val_score(GDRegressor(), X, X[:, 0], n_jobs=2).mean() > 0.99
-    model = pickle.loads(pickle.dumps(search.best_estimator_))
-    assert (model.predict(X) == search.predict(X)).all()
-
-
-def test_columns_keep_their_names(quantities):
-    pandas = pytest.importorskip("pandas")
-    X, y = quantities
-    frame = pandas.DataFrame(X, columns=list("abcdef"))
-    model = GDRegressor().fit(frame, y)
-    assert model.feature_names_in_.tolist() == list("abcdef")
-    with pytest.raises(ValueError, match="feature names"):
-        model.predict(frame[list("fedcba")])
 
 
 @pytest.mark.parametrize("index", [np.int32, np.int64])

@@ -30,7 +30,7 @@ def stochastic(kernel, d, loss="half_squared_error", penalty="l2", **options):
     steps = kernel.Stochastic(
         LOSSES[loss]().kind, LOSSES[loss]().param, d, *arrays, options.get("rule", 0),
         options.get("aggressiveness", 0.0), options.get("alpha", ALPHA), l1, l2,
-        options.get("intercept_rate", 1.0), True, average,
+        options.get("intercept_rate", 1.0), average,
     )  # fmt: skip
     return steps, *arrays
 
@@ -223,6 +223,37 @@ def test_a_penalty_shrinks_to_zero_and_not_below(kernel, rng):
     np.testing.assert_allclose(coef[:11], (steps.intercept - before) * X[0], rtol=1e-12)
 
 
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_small_scale_is_taken_into_the_coefficients(kernel, rng, sparse, penalty):
+    X, y = problem(rng)
+    theirs = SGDRegressor(
+        penalty=penalty, alpha=5.0, max_iter=3, tol=None, random_state=7, eta0=0.1,
+        learning_rate="constant",
+    )  # fmt: skip
+    theirs.fit(pytest.importorskip("scipy.sparse").csr_matrix(X) if sparse else X, y)
+    steps, coef, *_ = stochastic(
+        kernel, 11, penalty=penalty, alpha=5.0, intercept_rate=0.01 if sparse else 1.0
+    )
+    rates = dict(seed=seed_of(7), rates=lambda t: np.full(len(t), 0.1))
+    make_epochs(steps, X, y, sparse=sparse, **rates)
+    np.testing.assert_allclose(coef[:11], theirs.coef_, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_coefficients_are_right_with_their_scale(kernel, rng, penalty, sparse):
+    X, y = problem(rng)
+    steps, coef, *_ = stochastic(kernel, 11, penalty=penalty)
+    step, data = (steps.step_csr, stored(X)) if sparse else (steps.step, (X,))
+    step(*data, y, None, np.arange(60), np.full(60, 0.05), TRACE)
+    expected = coef * steps.scale
+    assert (steps.scale < 1) == (penalty in ("l2", "elasticnet"))
+    steps.settle()
+    assert steps.scale == 1
+    np.testing.assert_array_equal(coef, expected)
+
+
 def test_slopes_are_cut_off(kernel):
     steps, coef, *_ = stochastic(kernel, 1, penalty=None)
     steps.step(np.ones((1, 1)), np.array([1e30]), None, np.arange(1), np.ones(1), TRACE)
@@ -283,6 +314,25 @@ def test_wrong_shapes_are_named(kernel, rng, message):
     assert not coef.any()
 
 
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_steps_before_a_wrong_column_are_kept(compiled, rng, penalty):
+    X, y = problem(rng)
+    data, indices, indptr = stored(X)
+    wrong = indices.copy()
+    wrong[indptr[30]] = 11
+    found = []
+    for columns, order in ((indices, np.arange(30)), (wrong, np.arange(60))):
+        steps, coef, _, paid = stochastic(compiled, 11, penalty=penalty)
+        rest = data, columns, indptr, y, None, order, np.full(len(order), 0.05), TRACE
+        if columns is wrong:
+            with pytest.raises(ValueError, match="indices must be from 0"):
+                steps.step_csr(*rest)
+        else:
+            steps.step_csr(*rest)
+        found.append((coef.tobytes(), paid.tobytes(), steps.intercept, steps.t))
+    assert found[0] == found[1]
+
+
 def test_wrong_columns_are_named(kernel, rng):
     X, y = problem(rng)
     rest = y, None, np.arange(60), np.ones(60), TRACE.copy()
@@ -309,7 +359,7 @@ def test_wrong_columns_are_named(kernel, rng):
 
 def test_wrong_arrays_are_named(kernel):
     zeros = np.zeros(16)
-    rest = 0, 0.0, 0.1, 1.0, 0.0, 1.0, True
+    rest = 0, 0.0, 0.1, 1.0, 0.0, 1.0
     for arrays, message in (
         ((zeros[:11], zeros, zeros), "coef must have a multiple of 8"),
         ((zeros, zeros[:8], zeros), "mean must have the shape of coef"),
@@ -397,10 +447,14 @@ def test_a_row_that_is_not_finite_shows(kernel, rng, loss, value, sparse):
         assert np.isnan(trace[:, 3]).tolist() == [False, False, number != 0.5]
 
 
-def test_rows_out_of_place_are_refused(compiled, rng):
-    X, y = problem(rng, d=3)
-    rest = y, None, np.arange(60), np.ones(60), TRACE.copy()
-    for rows in (X[::-1], np.broadcast_to(X[0], X.shape)):
-        steps, *_ = stochastic(compiled, 3)
-        with pytest.raises(ValueError, match="rows of X must lie one behind the other"):
-            steps.step(rows, *rest)
+@pytest.mark.parametrize("d", [1, 3, 8, 13])
+def test_rows_may_lie_anywhere(compiled, rng, d):
+    X, y = problem(rng, d=d)
+    for rows in (X[::-1], np.broadcast_to(X[0], X.shape), X[::2].repeat(2, 0)[::2]):
+        found = []
+        for same in (rows, rows.copy()):
+            steps, coef, *_ = stochastic(compiled, d)
+            n = len(rows)
+            steps.step(same, y[:n], None, np.arange(n), np.full(n, 0.05), TRACE)
+            found.append((coef.tobytes(), steps.intercept))
+        assert found[0] == found[1]

@@ -5,6 +5,7 @@ import math
 import re
 import sys
 import time
+import types
 import warnings
 
 import numpy as np
@@ -272,6 +273,27 @@ def test_slices_stay_short_enough_for_ctrl_c(step_seconds):
     for left in (0.01, 0.0, -1.0):  # nor may the last slice go far beyond the deadline
         slices.learn(slices.n_steps, slices.n_steps * step_seconds, left)
         assert slices.n_steps == 1 or slices.n_steps * step_seconds <= left
+
+
+@pytest.mark.parametrize("step_seconds", [3e-3, 1e-4])
+@pytest.mark.parametrize("gtol", [10, 5, 1e-3, 1e-8])
+def test_few_steps_are_made_in_vain(mpg, step_seconds, gtol, monkeypatch):
+    made = []
+    take_steps = drivers.Passes.take_steps
+
+    def counted(self, params, steps, *options, **named):
+        made.append(len(steps))
+        return take_steps(self, params, steps, *options, **named)
+
+    monkeypatch.setattr(drivers.Passes, "take_steps", counted)
+    clock = types.SimpleNamespace(perf_counter=lambda: step_seconds * sum(made))
+    monkeypatch.setattr(descent, "time", clock)
+    monkeypatch.setattr(descent, "FIRST_SLICE_VALUES", 1)
+    options = {"learning_rate": 0.03, "standardize": True, "max_iter": LONG}
+    fit = gdfast.train(*mpg, **options, gtol=gtol)
+    # Those since the rule held, and those before it in the same slice once more.
+    at_most = 1.2 * fit.n_iter + 0.002 / step_seconds + 1
+    assert 10 < fit.n_iter <= sum(made) < at_most
 
 
 @pytest.mark.parametrize("name", ["gtol", "xtol", "ftol", None])

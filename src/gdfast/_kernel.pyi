@@ -173,6 +173,8 @@ class Stochastic:
     mean_intercept: float
     t: float
     in_order: bool
+    @property
+    def scale(self) -> float: ...
     def __init__(
         self,
         kind: int,
@@ -187,7 +189,6 @@ class Stochastic:
         l1: float,
         l2: float,
         intercept_rate: float,
-        sums_objective: bool,
         average_from: float,
     ) -> None: ...
     def settle(self) -> None: ...

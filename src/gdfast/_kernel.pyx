@@ -36,7 +36,7 @@ from libc.float cimport DBL_MAX
 from libc.limits cimport INT_MAX
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport int64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free, malloc, malloc
 
 from gdfast cimport _simd
 from gdfast._batches cimport Batches, step_on_batches
@@ -46,7 +46,7 @@ from gdfast._blocks cimport (
 from gdfast._functions cimport (
     Objective, Pointer, all_finite, evaluate_function, find_places, slope_of_three,
 )
-from gdfast._losses cimport HINGE, MULTINOMIAL, N_LOSSES
+from gdfast._losses cimport MULTINOMIAL, N_LOSSES
 from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
@@ -1346,8 +1346,7 @@ cdef class Stochastic:
     n_features : int
         Number of columns.
     coef : ndarray of float64, changed
-        The coefficients, zeros behind them up to a multiple of 8. They are right after
-        `settle`; before it they want a factor.
+        The coefficients without `scale`, and zeros behind them up to a multiple of 8.
     mean : ndarray of float64, shape of `coef`, or None, changed
         The mean of the coefficients after the steps that count for it.
     paid : ndarray of float64, shape of `coef`, or None, changed
@@ -1363,16 +1362,17 @@ cdef class Stochastic:
         The parts of it that are the sum of |coef| and half the sum of coef^2.
     intercept_rate : float
         Factor of steps of the intercept; 0 for none.
-    sums_objective : bool
-        Whether losses and penalties are summed.
     average_from : float
         Number of the first step that counts for the mean; inf for none.
+
     Attributes
     ----------
     intercept, mean_intercept : float
         The intercept and the mean of it.
     t : float
         Number of the next step, 1 at first.
+    scale : float
+        What `coef` must be multiplied by; 1 after `settle`.
     in_order : bool
         Whether predictions of float64 rows are summed one product after the other and
         every formula is rounded as scikit-learn does: the same bits, for steps in which
@@ -1398,8 +1398,7 @@ cdef class Stochastic:
     def __init__(
         self, int kind, double param, Py_ssize_t n_features, double[::1] coef,
         double[::1] mean, double[::1] paid, int rule, double aggressiveness,
-        double alpha, double l1, double l2, double intercept_rate, bint sums_objective,
-        double average_from,
+        double alpha, double l1, double l2, double intercept_rate, double average_from,
     ):
         cdef Py_ssize_t padded = whole_lanes(n_features)
         if n_features < 1 or coef.shape[0] != padded:
@@ -1416,7 +1415,6 @@ cdef class Stochastic:
         self.sgd.kind = known(kind, 1)
         self.sgd.param = param
         self.sgd.rule = rule
-        self.sgd.is_hinge = kind == HINGE
         self.sgd.in_order = False
         self.sgd.aggressiveness = aggressiveness
         self.sgd.alpha = alpha
@@ -1424,12 +1422,12 @@ cdef class Stochastic:
         self.sgd.l2 = l2
         self.sgd.intercept_rate = intercept_rate
         self.sgd.penalized = l1 != 0.0 or l2 != 0.0
-        self.sgd.sums_objective = sums_objective
         self.sgd.average_from = average_from
         self.sgd.n_features = n_features
         self.sgd.w = &coef[0]
         self.sgd.mean = NULL if mean is None else &mean[0]
         self.sgd.paid = NULL if paid is None else &paid[0]
+        self.sgd.pairs = NULL
         self.sgd.t = self.sgd.scale = self.sgd.mean_scale = 1.0
         self.sgd.intercept = self.sgd.mean_intercept = self.sgd.mean_share = 0.0
         self.sgd.owed = self.sgd.objective = self.sgd.loss = self.sgd.nothing = 0.0
@@ -1458,6 +1456,10 @@ cdef class Stochastic:
     @t.setter
     def t(self, double value):
         self.sgd.t = value
+
+    @property
+    def scale(self):
+        return self.sgd.scale
 
     @property
     def in_order(self):
@@ -1521,16 +1523,12 @@ cdef class Stochastic:
         ValueError
             If shapes disagree or a row of `order` is not there. Values are not
             inspected.
-        MemoryError
-            If there is no room for a row.
 
         Notes
         -----
         Releases the GIL. Splitting the steps over several calls gives the same bits.
         """
-        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], step, part, j, e
-        cdef Py_ssize_t padded = whole_lanes(d), first, i
-        cdef x_value* copies
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], step, part, e
         cdef const double* weight = NULL
         if d != self.sgd.n_features:
             raise ValueError("X must have n_features columns")
@@ -1542,27 +1540,14 @@ cdef class Stochastic:
         if sample_weight is not None:
             weight = &sample_weight[0]
         step = X.strides[0] // <Py_ssize_t> sizeof(x_value)
-        if n > 1 and step < d:
-            raise ValueError("rows of X must lie one behind the other")
-        # Rows whose last lanes would be read behind the end of X are copied.
-        first = n
-        while first > 0 and (first - 1) * step + padded > (n - 1) * step + d:
-            first -= 1
-        copies = <x_value*> calloc((n - first) * padded + 1, sizeof(x_value))
-        if copies == NULL:
-            raise MemoryError()
         with nogil:
-            for i in range(first, n):
-                for j in range(d):
-                    copies[(i - first) * padded + j] = X[i, j]
             for e in range(trace.shape[0]):
                 self.sgd.loss = self.sgd.objective = self.sgd.nothing = 0.0
                 step_on_rows(
-                    &self.sgd, &X[0, 0], step, first, copies, &y[0], weight,
+                    &self.sgd, &X[0, 0], step, &y[0], weight,
                     &order[e * part], part, &rates[e * part],
                 )
                 note(&self.sgd, &trace[e, 0])
-            free(copies)
 
     def step_csr(
         self, const x_value[::1] data, const index_value[::1] indices,
@@ -1584,6 +1569,8 @@ cdef class Stochastic:
         ValueError
             If shapes disagree, or a row or a column is not there. Steps up to a row
             whose columns are not there have been made then.
+        MemoryError
+            If there is no room for a copy of the coefficients.
 
         Notes
         -----
@@ -1609,6 +1596,12 @@ cdef class Stochastic:
             weight = &sample_weight[0]
         if data.shape[0] > 0:
             values, columns = &data[0], &indices[0]
+        if self.sgd.l1 != 0.0:
+            self.sgd.pairs = <double*> malloc(
+                2 * self.sgd.n_features * sizeof(double)
+            )
+            if self.sgd.pairs == NULL:
+                raise MemoryError()
         with nogil:
             for e in range(trace.shape[0]):
                 self.sgd.loss = self.sgd.objective = self.sgd.nothing = 0.0
@@ -1619,5 +1612,7 @@ cdef class Stochastic:
                 note(&self.sgd, &trace[e, 0])
                 if not in_range:
                     break
+            free(self.sgd.pairs)
+            self.sgd.pairs = NULL
         if not in_range:
             raise ValueError("indices must be from 0 to n_features - 1")

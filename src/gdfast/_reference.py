@@ -910,7 +910,6 @@ class Stochastic:
         l1: float,
         l2: float,
         intercept_rate: float,
-        sums_objective: bool,
         average_from: float,
     ) -> None:
         padded = -(-n_features // 8) * 8
@@ -930,7 +929,7 @@ class Stochastic:
         self.mean_share, self.mean_scale = 0.0, 1.0
         self.rule, self.aggressiveness = rule, aggressiveness
         self.alpha, self.l1, self.l2 = alpha, l1, l2
-        self.intercept_rate, self.sums_objective = intercept_rate, sums_objective
+        self.intercept_rate = intercept_rate
         self.average_from = average_from
         self.t, self.intercept, self.mean_intercept, self.owed = 1.0, 0.0, 0.0, 0.0
         self.loss_sum = self.objective_sum = self.nothing = 0.0
@@ -979,12 +978,11 @@ class Stochastic:
         self.nothing += 0.0 * z
         found = LOSSES[self.kind](np.array([z]), np.array([y]), self.param)
         loss, slope = (float(value[0]) for value in found)
-        if self.sums_objective:
-            self.loss_sum += loss
-            self.objective_sum += loss
-            if self.rule == 0:
-                penalty = self.l1 * self.size + self.l2 * self.square / 2
-                self.objective_sum += self.alpha * penalty
+        self.loss_sum += loss
+        self.objective_sum += loss
+        if self.rule == 0:
+            penalty = self.l1 * self.size + self.l2 * self.square / 2
+            self.objective_sum += self.alpha * penalty
         if self.rule == 1 and not x.any():
             return
         step = weight * self.update(x, z, y, slope, loss, rate)

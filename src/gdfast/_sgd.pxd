@@ -1,17 +1,17 @@
 # scikit-learn's stochastic gradient descent: a step on every example by itself. The
 # coefficients are `scale` times w, so that shrinking all of them takes one product.
 
-from libc.math cimport copysign, exp, fabs
+from libc.math cimport exp, fabs
 
-from gdfast._blocks cimport LINE, load_any, whole_lanes, x_value
+from gdfast._blocks cimport LINE, load_any, x_value
 from gdfast._losses cimport (
     EPSILON_INSENSITIVE, HALF_SQUARED_ERROR, HINGE, HUBER, LOG_LOSS, MODIFIED_HUBER,
     PERCEPTRON, POISSON, QUANTILE, SQUARED_EPSILON_INSENSITIVE, SQUARED_ERROR,
     SQUARED_HINGE, evaluate,
 )
 from gdfast._simd cimport (
-    LANES, PARTS, WIDTH, absolute, first, first_lanes, fold, load, prefetch,
-    prefetch_far, splat, store, vec,
+    LANES, PARTS, WIDTH, absolute, divide, fold, join, lane, load,
+    prefetch, prefetch_far, splat, store, vec, where_less,
 )
 from gdfast._sparse cimport all_below, index_value, row_value
 
@@ -31,7 +31,6 @@ cdef struct Sgd:
     int kind
     double param
     int rule              # how an update follows
-    bint is_hinge
     bint in_order         # whether to round as scikit-learn does, see `Stochastic`
     double aggressiveness  # of passive-aggressive updates
     double alpha
@@ -39,7 +38,6 @@ cdef struct Sgd:
     double l2
     double intercept_rate  # factor of its steps; 0 for no intercept
     bint penalized
-    bint sums_objective
     double square         # sum of squared coefficients after the last step that moved
     double size           # them, before any was truncated, and of their sizes
     double average_from   # first step that counts for the average; inf for none
@@ -54,6 +52,7 @@ cdef struct Sgd:
     double mean_intercept
     double* paid          # what truncation has taken off every coefficient,
     double owed           # and what it may
+    double* pairs         # w and paid of every column while sparse rows are stepped on
     double objective      # sum over the steps
     double loss
     double nothing        # 0 unless a prediction was not finite
@@ -88,13 +87,31 @@ cdef inline double loss_of_one(
         value = evaluate(QUANTILE, at, target, param, &steep)
     else:
         value = evaluate(POISSON, at, target, param, &steep)
-    slope[0] = first(steep)
-    return first(value)
+    slope[0] = lane(steep, 0)
+    return lane(value, 0)
+
+
+cdef inline void make_pairs(Sgd* sgd) noexcept nogil:
+    # Bring w and paid to where a row finds both on one line of the cache.
+    cdef Py_ssize_t j
+    for j in range(sgd.n_features):
+        sgd.pairs[2 * j] = sgd.w[j]
+        sgd.pairs[2 * j + 1] = sgd.paid[j]
+
+
+cdef inline void take_pairs(Sgd* sgd) noexcept nogil:
+    # Bring them back.
+    cdef Py_ssize_t j
+    for j in range(sgd.n_features):
+        sgd.w[j] = sgd.pairs[2 * j]
+        sgd.paid[j] = sgd.pairs[2 * j + 1]
 
 
 cdef inline void take_scale(Sgd* sgd) noexcept nogil:
     # Make the scale 1, and the average what `mean` says, without a change of either.
     cdef Py_ssize_t j
+    if sgd.pairs != NULL:
+        take_pairs(sgd)
     if sgd.mean != NULL:
         for j in range(sgd.n_features):
             sgd.mean[j] = (sgd.mean[j] + sgd.mean_share * sgd.w[j]) / sgd.mean_scale
@@ -103,6 +120,8 @@ cdef inline void take_scale(Sgd* sgd) noexcept nogil:
     for j in range(sgd.n_features):
         sgd.w[j] *= sgd.scale
     sgd.scale = 1.0
+    if sgd.pairs != NULL:
+        make_pairs(sgd)
 
 
 cdef inline void shrink(Sgd* sgd, double factor) noexcept nogil:
@@ -126,7 +145,7 @@ cdef inline double updating(
         step = min(sgd.aggressiveness, loss / square)
     else:
         step = loss / (square + 0.5 / sgd.aggressiveness)
-    if sgd.is_hinge:
+    if sgd.kind == HINGE:
         return step if y > 0.0 else -step
     return -step if y - z < 0.0 else step
 
@@ -142,18 +161,15 @@ cdef inline double begin_step(
     sgd.nothing += 0.0 * z
     if sgd.in_order and sgd.kind == LOG_LOSS:
         slope = logistic_slope(z, y)
-    if sgd.sums_objective:
-        sgd.loss += loss
-        sgd.objective += loss
-        if sgd.penalized and sgd.rule == BY_RATE:
-            sgd.objective += sgd.alpha * (
-                0.5 * sgd.l2 * sgd.square + sgd.l1 * sgd.size
-            )
+    sgd.loss += loss
+    sgd.objective += loss
+    if sgd.penalized and sgd.rule == BY_RATE:
+        sgd.objective += sgd.alpha * (0.5 * sgd.l2 * sgd.square + sgd.l1 * sgd.size)
     moves[0] = sgd.rule != PASSIVE_AGGRESSIVE_1 or square != 0.0
     if not moves[0]:
         return 0.0
     step = weight * updating(sgd, z, y, slope, loss, square, rate)
-    if sgd.penalized and sgd.l2 != 0.0:
+    if sgd.l2 != 0.0:
         shrink(sgd, max(0.0, 1.0 - sgd.l2 * rate * sgd.alpha))
     sgd.intercept += step * sgd.intercept_rate
     return step
@@ -186,24 +202,49 @@ cdef inline double logistic_slope(double z, double y) noexcept nogil:
     return exp(z) - y
 
 
-cdef inline double truncated(
-    double w, double scale, double inverse, double owed, double* paid
-) noexcept nogil:
-    # A coefficient brought nearer to zero by what is owed and not paid yet, without a
-    # branch that nobody foresees; `inverse` is 1 / scale, or 0 to divide by it.
-    cdef double sign = copysign(1.0, w), size = owed + sign * paid[0], value
-    size = size * inverse if inverse != 0.0 else size / scale
-    value = sign * max(0.0, fabs(w) - size)
+cdef inline vec truncated(const Sgd* sgd, vec w, vec* paid) noexcept nogil:
+    # Coefficients brought nearer to zero by what is owed and not paid yet, without a
+    # branch that nobody foresees; one that is zero stays so.
+    cdef vec zero = splat(0.0), scale = splat(sgd.scale), size, value, sign
+    sign = where_less(zero, w, splat(1.0), where_less(w, zero, splat(-1.0), zero))
+    size = splat(sgd.owed) + sign * paid[0]
+    if sgd.in_order:
+        size = divide(size, scale)
+    else:
+        size = size * splat(1.0 / sgd.scale)
+    size = absolute(w) - size
+    value = sign * where_less(zero, size, size, zero)
     paid[0] += scale * (value - w)
     return value
 
 
+cdef inline vec some(const x_value* x, Py_ssize_t n) noexcept nogil:
+    # The first values, and zeros if there are fewer than lanes.
+    if n >= WIDTH:
+        return load_any(x)
+    return join(
+        <double> x[0] if n > 0 else 0.0, <double> x[1] if n > 1 else 0.0,
+        <double> x[2] if n > 2 else 0.0, 0.0,
+    )
+
+
+cdef inline double square_of(const x_value* x, Py_ssize_t n) noexcept nogil:
+    # The sum of x^2.
+    cdef Py_ssize_t j = 0
+    cdef int k
+    cdef vec value
+    cdef vec[PARTS] square
+    for k in range(PARTS):
+        square[k] = splat(0.0)
+    while j < n:
+        for k in range(PARTS):
+            value = some(x + j, n - j)
+            square[k] += value * value
+            j += WIDTH
+    return fold(square)
+
+
 # ---- rows that are stored whole
-
-cdef inline vec load_first(const x_value* x, Py_ssize_t n) noexcept nogil:
-    # A vector of a row that ends after n values: zeros follow.
-    return first_lanes(load_any(x), <double> n)
-
 
 cdef inline Py_ssize_t ahead_stride(const x_value* x, Py_ssize_t n) noexcept nogil:
     # Bytes of the row to come for each value that is read of this one.
@@ -235,7 +276,7 @@ cdef inline double dot(
             j += WIDTH
     if j < n:
         for k in range(PARTS):
-            part[k] += load_first(x + j, n - j) * load(w + j)
+            part[k] += some(x + j, n - j) * load(w + j)
             j += WIDTH
     for k in range(PARTS):
         part[k] += part[PARTS + k]
@@ -254,22 +295,6 @@ cdef inline double dot_in_order(
         total += w[j] * <double> x[j]
     prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)
     return total
-
-
-cdef inline double square_of(const x_value* x, Py_ssize_t n) noexcept nogil:
-    # The sum of x^2, in four sums.
-    cdef Py_ssize_t j = 0
-    cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0
-    while j + 4 <= n:
-        a += <double> x[j] * <double> x[j]
-        b += <double> x[j + 1] * <double> x[j + 1]
-        c += <double> x[j + 2] * <double> x[j + 2]
-        d += <double> x[j + 3] * <double> x[j + 3]
-        j += 4
-    while j < n:
-        a += <double> x[j] * <double> x[j]
-        j += 1
-    return (a + b) + (c + d)
 
 
 cdef inline double add_row(
@@ -292,7 +317,7 @@ cdef inline double add_row(
             j += WIDTH
     if j < n:
         for k in range(PARTS):
-            value = load(w + j) + scalar * load_first(x + j, n - j)
+            value = load(w + j) + scalar * some(x + j, n - j)
             square[k] += value * value
             store(w + j, value)
             j += WIDTH
@@ -313,6 +338,17 @@ cdef inline double size_of(const double* w, Py_ssize_t n) noexcept nogil:
     return fold(size)
 
 
+cdef inline void truncate(Sgd* sgd) noexcept nogil:
+    # Take off all coefficients what is owed.
+    cdef Py_ssize_t j = 0
+    cdef vec paid
+    while j < sgd.n_features:
+        paid = load(sgd.paid + j)
+        store(sgd.w + j, truncated(sgd, load(sgd.w + j), &paid))
+        store(sgd.paid + j, paid)
+        j += WIDTH
+
+
 cdef inline void note(const Sgd* sgd, double* row) noexcept nogil:
     # What an epoch has seen, and whether the model is finite.
     row[0] = sgd.loss
@@ -331,10 +367,10 @@ cdef inline void measure(Sgd* sgd) noexcept nogil:
 cdef inline void step_on_row(
     Sgd* sgd, const x_value* x, double y, double weight, double rate, const char* ahead
 ) noexcept nogil:
-    cdef Py_ssize_t n = sgd.n_features, j
+    cdef Py_ssize_t n = sgd.n_features
     cdef bint moves
     cdef double square = 0.0 if sgd.rule == BY_RATE else square_of(x, n)
-    cdef double product, step, factor, inverse
+    cdef double product, step, factor
     if sgd.in_order:
         product = dot_in_order(x, sgd.w, n, ahead)
     else:
@@ -352,11 +388,7 @@ cdef inline void step_on_row(
             add_row(x, -sgd.mean_share * factor, sgd.mean, n, ahead)
     end_step(sgd, rate)
     if sgd.l1 != 0.0:
-        inverse = 0.0 if sgd.in_order else 1.0 / sgd.scale
-        for j in range(n):
-            sgd.w[j] = truncated(
-                sgd.w[j], sgd.scale, inverse, sgd.owed, &sgd.paid[j]
-            )
+        truncate(sgd)
 
 
 cdef inline void come_near(const x_value* x, Py_ssize_t n) noexcept nogil:
@@ -369,14 +401,12 @@ cdef inline void come_near(const x_value* x, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline void step_on_rows(
-    Sgd* sgd, const x_value* X, Py_ssize_t step, Py_ssize_t first_copied,
-    const x_value* copies, const double* y, const double* weight,
-    const Py_ssize_t* order, Py_ssize_t n_steps, const double* rates,
+    Sgd* sgd, const x_value* X, Py_ssize_t step, const double* y,
+    const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps,
+    const double* rates,
 ) noexcept nogil:
-    # Steps on some rows in an order; those from `first_copied` on are copies with room
-    # behind each, as whole lanes are read.
+    # Steps on some rows in an order.
     cdef Py_ssize_t i, row, ahead, n = sgd.n_features
-    cdef const x_value* x
     ahead = max(1, min(MAX_AHEAD, AHEAD_BYTES // (n * <Py_ssize_t> sizeof(x_value))))
     for i in range(n_steps):
         if i + 2 * ahead < n_steps:
@@ -384,46 +414,84 @@ cdef inline void step_on_rows(
             if weight != NULL:
                 prefetch(weight + order[i + 2 * ahead])
         row = order[i]
-        x = X + row * step
-        if row >= first_copied:
-            x = copies + (row - first_copied) * whole_lanes(n)
         if i + 2 < n_steps:
             come_near(X + order[i + 2] * step, n)
         step_on_row(
-            sgd, x, y[row], 1.0 if weight == NULL else weight[row], rates[i],
+            sgd, X + row * step, y[row], 1.0 if weight == NULL else weight[row],
+            rates[i],
             <const char*> (X + order[min(i + ahead, n_steps - 1)] * step),
         )
 
 
 # ---- sparse rows
 
+cdef inline vec gather(
+    const double* w, const index_value* at, Py_ssize_t n
+) noexcept nogil:
+    # Every other value at some places, and zeros if there are fewer than lanes.
+    if n >= WIDTH:
+        return join(
+            w[2 * at[0]], w[2 * at[1 % WIDTH]], w[2 * at[2 % WIDTH]],
+            w[2 * at[3 % WIDTH]],
+        )
+    return join(
+        w[2 * at[0]] if n > 0 else 0.0, w[2 * at[1]] if n > 1 else 0.0,
+        w[2 * at[2]] if n > 2 else 0.0, 0.0,
+    )
+
+
+cdef inline void scatter(
+    vec value, double* w, const index_value* at, Py_ssize_t n
+) noexcept nogil:
+    # Put them back.
+    cdef int k
+    for k in range(WIDTH):
+        if k < n:
+            w[2 * at[k]] = lane(value, k)
+
+
 cdef inline double sparse_dot(
-    const x_value* x, const index_value* index, Py_ssize_t n, const double* w
+    const x_value* x, const index_value* index, Py_ssize_t n, const double* w,
+    int apart,
 ) noexcept nogil:
     # x . w in four sums, as one would wait for itself.
     cdef Py_ssize_t k = 0
     cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0
     while k + 4 <= n:
-        a += w[index[k]] * <double> x[k]
-        b += w[index[k + 1]] * <double> x[k + 1]
-        c += w[index[k + 2]] * <double> x[k + 2]
-        d += w[index[k + 3]] * <double> x[k + 3]
+        a += w[apart * index[k]] * <double> x[k]
+        b += w[apart * index[k + 1]] * <double> x[k + 1]
+        c += w[apart * index[k + 2]] * <double> x[k + 2]
+        d += w[apart * index[k + 3]] * <double> x[k + 3]
         k += 4
     while k < n:
-        a += w[index[k]] * <double> x[k]
+        a += w[apart * index[k]] * <double> x[k]
         k += 1
     return (a + b) + (c + d)
 
 
 cdef inline double sparse_dot_in_order(
-    const x_value* x, const index_value* index, Py_ssize_t n, const double* w
+    const x_value* x, const index_value* index, Py_ssize_t n, const double* w,
+    int apart,
 ) noexcept nogil:
     # The same, one product after the other.
     cdef Py_ssize_t k
     cdef double total = 0.0
     for k in range(n):
-        total += w[index[k]] * <double> x[k]
+        total += w[apart * index[k]] * <double> x[k]
     return total
+
+
+cdef inline double predict(
+    const Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n
+) noexcept nogil:
+    # x . w.
+    if sgd.in_order:
+        if sgd.pairs != NULL:
+            return sparse_dot_in_order(x, index, n, sgd.pairs, 2)
+        return sparse_dot_in_order(x, index, n, sgd.w, 1)
+    if sgd.pairs != NULL:
+        return sparse_dot(x, index, n, sgd.pairs, 2)
+    return sparse_dot(x, index, n, sgd.w, 1)
 
 
 cdef inline void sparse_add(
@@ -435,28 +503,42 @@ cdef inline void sparse_add(
         w[index[k]] += factor * <double> x[k]
 
 
+cdef inline void truncate_some(
+    Sgd* sgd, const x_value* x, const index_value* at, Py_ssize_t n, vec factor,
+    vec* sizes, vec* squares,
+) noexcept nogil:
+    # The same for up to LANES values.
+    cdef int k
+    cdef Py_ssize_t left
+    cdef vec before, after, paid
+    for k in range(PARTS):
+        left = n - k * WIDTH
+        before = gather(sgd.pairs, at + k * WIDTH, left)
+        paid = gather(sgd.pairs + 1, at + k * WIDTH, left)
+        after = truncated(sgd, before + factor * some(x + k * WIDTH, left), &paid)
+        scatter(after, sgd.pairs, at + k * WIDTH, left)
+        scatter(paid, sgd.pairs + 1, at + k * WIDTH, left)
+        sizes[k] += absolute(after) - absolute(before)
+        squares[k] += (after - before) * (after + before)
+
+
 cdef inline void sparse_truncate(
-    Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n, double factor
+    Sgd* sgd, const x_value* x, const index_value* at, Py_ssize_t n, double factor
 ) noexcept nogil:
     # w += factor x, and what is owed off that; keeps the sums of sizes and squares.
-    cdef Py_ssize_t k, j
-    cdef double before, after, sizes = 0.0, squares = 0.0
-    cdef double scale = sgd.scale, owed = sgd.owed
-    cdef double inverse = 0.0 if sgd.in_order else 1.0 / scale
-    cdef double* w = sgd.w
-    cdef double* paid = sgd.paid
-    for k in range(n):
-        j = index[k]
-        before = w[j]
-        if before == 0.0 and factor == 0.0:
-            continue
-        after = before + factor * <double> x[k]
-        after = truncated(after, scale, inverse, owed, &paid[j])
-        w[j] = after
-        sizes += fabs(after) - fabs(before)
-        squares += (after - before) * (after + before)
-    sgd.size += sgd.scale * sizes
-    sgd.square += sgd.scale * sgd.scale * squares
+    cdef Py_ssize_t j = 0
+    cdef int k
+    cdef vec scalar = splat(factor)
+    cdef vec[PARTS] sizes
+    cdef vec[PARTS] squares
+    for k in range(PARTS):
+        sizes[k] = squares[k] = splat(0.0)
+    while j + LANES <= n:
+        truncate_some(sgd, x + j, at + j, LANES, scalar, sizes, squares)
+        j += LANES
+    truncate_some(sgd, x + j, at + j, n - j, scalar, sizes, squares)
+    sgd.size += sgd.scale * fold(sizes)
+    sgd.square += sgd.scale * sgd.scale * fold(squares)
 
 
 cdef inline void step_on_sparse_row(
@@ -467,10 +549,7 @@ cdef inline void step_on_sparse_row(
     cdef double square = 0.0, product, step, factor
     if sgd.rule != BY_RATE:
         square = square_of(x, n)
-    if sgd.in_order:
-        product = sparse_dot_in_order(x, index, n, sgd.w)
-    else:
-        product = sparse_dot(x, index, n, sgd.w)
+    product = predict(sgd, x, index, n)
     step = begin_step(sgd, product, square, y, weight, rate, &moves)
     if not moves:
         return
@@ -507,9 +586,12 @@ cdef inline bint step_on_sparse_rows(
     Py_ssize_t n_steps, const double* rates,
 ) noexcept nogil:
     # Steps on some rows in an order; False at an index out of range.
-    cdef Py_ssize_t i, k, start, at, n = sgd.n_features
-    if sgd.sums_objective and sgd.penalized:
+    cdef Py_ssize_t i, start, at, n = sgd.n_features
+    cdef bint in_range = False
+    if sgd.penalized:
         measure(sgd)
+    if sgd.pairs != NULL:
+        make_pairs(sgd)
     for i in range(n_steps):
         if i + 24 < n_steps:
             at = order[i + 24]
@@ -519,19 +601,19 @@ cdef inline bint step_on_sparse_rows(
             at = order[i + 12]
             start = row[at]
             foresee_sparse_row(x + start, index + start, row[at + 1] - start)
-        if i + 1 < n_steps and sgd.l1 != 0.0:
-            at = order[i + 1]
-            for k in range(row[at], row[at + 1]):
-                prefetch(sgd.paid + index[k])  # which may be no column, and no harm
         at = order[i]
         start = row[at]
         if not all_below(index + start, row[at + 1] - start, n):
-            return False
+            break
         step_on_sparse_row(
             sgd, x + start, index + start, row[at + 1] - start,
             y[at], 1.0 if weight == NULL else weight[at], rates[i],
         )
-    return True
+    else:
+        in_range = True
+    if sgd.pairs != NULL:
+        take_pairs(sgd)
+    return in_range
 
 
 # ---- the order of the examples

@@ -49,7 +49,18 @@ static inline gd_vec gd_splat(double value)
 /* The value in the first lane and zeros in the others. */
 static inline gd_vec gd_lead(double value) { return (gd_vec){value}; }
 
-static inline double gd_first(gd_vec value) { return value[0]; }
+static inline double gd_lane(gd_vec value, int k) { return value[k]; }
+
+/* As many of four values as there are lanes. */
+static inline gd_vec gd_join(double a, double b, double c, double d)
+{
+#if GD_WIDTH == 4
+    return (gd_vec){a, b, c, d};
+#else
+    (void)c, (void)d;
+    return (gd_vec){a, b};
+#endif
+}
 
 static inline gd_vec gd_divide(gd_vec a, gd_vec b) { return a / b; }
 
@@ -94,7 +105,12 @@ static inline gd_vec gd_load(const double *from) { return *from; }
 static inline void gd_store(double *to, gd_vec value) { *to = value; }
 static inline gd_vec gd_splat(double value) { return value; }
 static inline gd_vec gd_lead(double value) { return value; }
-static inline double gd_first(gd_vec value) { return value; }
+static inline double gd_lane(gd_vec value, int k) { (void)k; return value; }
+static inline gd_vec gd_join(double a, double b, double c, double d)
+{
+    (void)b, (void)c, (void)d;
+    return a;
+}
 static inline gd_vec gd_divide(gd_vec a, gd_vec b) { return a / b; }
 static inline gd_vec gd_where_less(gd_vec x, gd_vec limit, gd_vec a, gd_vec b)
 {
@@ -123,13 +139,6 @@ static inline gd_vec gd_load_single(const float *from)
 #else
     return *from;
 #endif
-}
-
-/* The first n lanes, and zeros in the others. */
-static inline gd_vec gd_first_lanes(gd_vec value, double n)
-{
-    static const double number[] = {0, 1, 2, 3};
-    return gd_where_less(gd_load(number), gd_splat(n), value, gd_splat(0));
 }
 
 /* Ask for the memory around an address, whether or not it is there. To gcc that has no

@@ -20,8 +20,12 @@ from gdfast.stopping import Monitor, Reason, Stop
 from gdfast.sums import CHUNK_VALUES
 
 # Steps made in one call are chosen to take about this long: then Python answers Ctrl-C,
-# moves the progress bar and looks at the stopping rules.
+# moves the progress bar and looks at the stopping rules. When one has held, the steps
+# since then were in vain and those before it are made again: that is to be a small part
+# of the run, and the look no large part of the steps.
 SLICE_SECONDS = 0.05
+SHORTEST_SLICE_SECONDS = 0.001
+SLICE_SHARE = 0.1  # of the time so far
 FIRST_SLICE_VALUES = 4_000_000  # a few milliseconds where every step reads them
 MAX_SLICE_STEPS = 1 << 16  # bounds what is run in vain after a rule has held
 
@@ -418,6 +422,7 @@ class Slices:
         if keep_path:
             self.most = max(1, min(self.most, CHUNK_VALUES // n_params))
         self.n_steps = max(1, min(self.most, FIRST_SLICE_VALUES // work))
+        self._seconds = 0.0
 
     def learn(self, n_steps: int, seconds: float, left: float) -> None:
         """Adapt to the time that some steps took.
@@ -431,6 +436,8 @@ class Slices:
         left : float
             Time until no more are made.
         """
-        aim = min(SLICE_SECONDS, max(left, 0.0))
+        self._seconds += seconds
+        aim = max(SHORTEST_SLICE_SECONDS, SLICE_SHARE * self._seconds)
+        aim = min(SLICE_SECONDS, aim, max(left, 0.0))
         fitting = n_steps * aim / max(seconds, 1e-9)
         self.n_steps = max(1, min(self.most, 4 * n_steps, int(fitting)))

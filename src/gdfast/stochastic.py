@@ -26,7 +26,6 @@ ROW_VALUES = 32
 SPARSE_VALUES = 4
 BLOCK = 1 << 12  # rates that are kept together
 SMALLEST_RATE = 1e-6  # which "adaptive" does not divide any more
-SMALLEST_SCALE = 1e-9  # at which the kernel takes it into the coefficients
 SPARSE_INTERCEPT = 0.01  # the intercept's part of a rate, where rows are sparse
 # The kernel cuts slopes at 1e12. Losses whose slopes were cut add up to at least this.
 CUT_LOSS = 2.5e23
@@ -336,8 +335,6 @@ class Descent:
         sparse = isinstance(X, CSR)
         self.n_features = n_features
         self.rates = Rates(task, t)
-        self._factor = task.alpha * task.l2
-        self._scale = 1.0
         self._coef = padded(start.coef)
         self._mean = None if start.mean_coef is None else padded(start.mean_coef)
         intercept_rate = SPARSE_INTERCEPT if sparse else 1.0
@@ -354,7 +351,6 @@ class Descent:
             task.l1,
             task.l2,
             intercept_rate if task.fit_intercept else 0.0,
-            True,
             float(task.average) if task.average else math.inf,
         )
         self.steps.intercept = start.intercept
@@ -383,7 +379,6 @@ class Descent:
         self,
         order: NDArray[np.intp],
         n_epochs: int,
-        watched: bool,
         stopped: Callable[[], bool],
     ) -> Doubles:
         """Make a step on each of some rows.
@@ -394,8 +389,6 @@ class Descent:
             The rows of all epochs, in the order of the steps.
         n_epochs : int
             How many these are; if more than one, not more than `fitting`.
-        watched : bool
-            Whether `coef` will be called.
         stopped : callable
             Whether what follows is not wanted any more.
 
@@ -417,8 +410,6 @@ class Descent:
             if len(rows) < len(order):
                 total += seen[0]
                 seen[0, [0, 1, 3]] = total[[0, 1, 3]]
-            if watched and self._factor:
-                self._scale = shrunk(self._scale, 1.0 - self._factor * rates)
         return seen
 
     @property
@@ -428,7 +419,7 @@ class Descent:
 
     def coef(self) -> Doubles:
         """Return a copy of the coefficients."""
-        return self.stored * self._scale
+        return self.stored * self.steps.scale
 
     def end(self) -> Model:
         """Return the model; no further step may be made."""
@@ -473,31 +464,6 @@ def padded(coef: Floats) -> Doubles:
     copy = np.zeros(-(-len(coef) // 8) * 8)
     copy[: len(coef)] = coef
     return copy
-
-
-def shrunk(scale: float, factors: Doubles) -> float:
-    """Return the kernel's scale after some steps.
-
-    Parameters
-    ----------
-    scale : float
-        What it was before.
-    factors : ndarray of float64
-        What every step multiplies it by; 0 in place of negative ones.
-
-    Returns
-    -------
-    float
-        The scale, which is 1 whenever it has been taken into the coefficients.
-    """
-    factors = np.maximum(factors, 0.0)
-    while len(factors):
-        path = scale * np.cumprod(factors)
-        small = path < SMALLEST_SCALE
-        if not small.any():
-            return float(path[-1])
-        factors, scale = factors[int(small.argmax()) + 1 :], 1.0
-    return scale
 
 
 def train_rows(
@@ -563,7 +529,7 @@ def train_rows(
             orders.append(order if trained_on is None else order[trained_on[order]])
         rows = orders[-1]
         every = rows if n_epochs == 1 else np.concatenate(orders)
-        trace = descent.epochs(every, n_epochs, watch is not None, stopped).tolist()
+        trace = descent.epochs(every, n_epochs, stopped).tolist()
         for _, objective_sum, magnitude, nothing in trace:
             objectives.append(objective_sum / n_rows)
             finite &= nothing == 0
@@ -629,5 +595,5 @@ def _loss_of_nothing(
     """Return the mean loss of some rows where all coefficients are 0."""
     still = task._replace(schedule="constant", l1=0.0, l2=0.0, average=0, curvature=0.0)
     descent = Descent(still, X, y, np.zeros(len(y)), Model(np.zeros(X.shape[1])), 1.0)
-    trace = descent.epochs(rows, 1, False, lambda: False)
+    trace = descent.epochs(rows, 1, lambda: False)
     return float(trace[0, 0]) / len(rows)

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from gdfast._typing import Doubles, Floats
@@ -19,6 +20,12 @@ from gdfast.csr import CSR, Matrix
 
 MANY_VALUES = 1 << 16
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+# As what scikit-learn's checks return features.
+AS_FEATURES: dict[str, Any] = {
+    "accept_sparse": "csr",
+    "order": "C",
+    "dtype": [np.float64, np.float32],
+}
 
 
 def is_plain(X: Any, later: bool = False) -> TypeGuard[Floats]:
@@ -97,7 +104,9 @@ def keeps_features(estimator: Any, n_features: int, reset: bool) -> bool:
     return bool(known.get("n_features_in_") == n_features)
 
 
-def check_rows(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+def check_rows(
+    estimator: Any, X: Any, y: Any, reset: bool, **of_y: Any
+) -> tuple[Any, Any]:
     """Return X and y as scikit-learn checks them, and with what it lets pass.
 
     Parameters
@@ -108,6 +117,8 @@ def check_rows(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         What a user passed in.
     reset : bool
         Whether they are the features from now on.
+    **of_y : object
+        What scikit-learn has to know of y besides.
 
     Returns
     -------
@@ -123,17 +134,8 @@ def check_rows(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         column that is not there.
     """
     refuse(X)
-    return tuple(
-        validate_data(
-            estimator,
-            X,
-            y,
-            accept_sparse="csr",
-            order="C",
-            dtype=[np.float64, np.float32],
-            reset=reset,
-        )
-    )
+    X, y = validate_data(estimator, X, y, reset=reset, **AS_FEATURES, **of_y)
+    return X, y
 
 
 def refuse(X: Any) -> None:
@@ -221,3 +223,31 @@ def check_weights(
         allow_all_zero_weights=allow_all_zero,
     )
     return np.ascontiguousarray(weights, dtype=float)
+
+
+def class_factors(class_weight: Any, classes: NDArray[Any], y: NDArray[Any]) -> Doubles:
+    """Return what the parameter `class_weight` makes of the weights of each class.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        The parameter.
+    classes : ndarray, shape (n_classes,)
+        Labels.
+    y : ndarray, shape (n_samples,)
+        Some of them.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_classes,)
+        Factors.
+
+    Raises
+    ------
+    ValueError
+        If scikit-learn raises it, or one is negative.
+    """
+    factors: Doubles = compute_class_weight(class_weight, classes=classes, y=y)
+    if (factors < 0).any():
+        raise ValueError(f"class_weight must be at least 0, got {factors.min()}")
+    return factors

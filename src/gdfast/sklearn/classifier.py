@@ -8,7 +8,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn import linear_model
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import validate_data
 
@@ -17,6 +17,7 @@ from gdfast.sklearn.checks import (
     as_matrix,
     check_rows,
     check_weights,
+    class_factors,
     is_plain,
     is_plain_line,
     keeps_features,
@@ -27,12 +28,11 @@ from gdfast.sklearn.stochastic import (
     FOR_QUANTITIES,
     INTEGRAL,
     MAX_INT,
-    ONE_EPOCH,
     Callback,
     Rows,
     Stochastic,
     check_start,
-    classifier_seed,
+    shuffling_seed,
 )
 from gdfast.stochastic import HeldOut, Model, Task, Trained, train_rows
 from gdfast.threads import Team
@@ -241,10 +241,7 @@ n_features)
         if classes is not None or first:
             _check_partial_fit_first_call(twin, classes)
         rows = Rows(X, y, check_weights(sample_weight, X, self.early_stopping))
-        ends = self._trained(twin, task, rows, None, None, None)
-        twin.stop_reason_ = ONE_EPOCH
-        self._publish(twin, ends, partial=True)
-        return self
+        return self._one_epoch(twin, task, rows)
 
     def _check_rows(self, twin: Self, X: Any, y: Any, first: bool) -> tuple[Any, Any]:
         """Return features and labels, and let the twin know the features."""
@@ -275,10 +272,7 @@ n_features)
             ).all()
         ):
             return np.ones(len(classes))
-        weights = compute_class_weight(self.class_weight, classes=classes, y=y)
-        if (weights < 0).any():
-            raise ValueError(f"class_weight must be at least 0, got {weights.min()}")
-        return weights
+        return class_factors(self.class_weight, classes, y)
 
     def _starts(
         self, twin: Self, X: Any, coef_init: Any, intercept_init: Any
@@ -367,9 +361,9 @@ n_features)
             held = self._hold_out(rows, rows.y)
             generator = check_random_state(random_state)
             seeds = generator.randint(MAX_INT, size=n_classes)
-            return held, [classifier_seed(int(seed)) for seed in seeds]
+            return held, [shuffling_seed(int(seed), True) for seed in seeds]
         if type(random_state) is int:
-            return self._hold_out(rows, rows.y), [classifier_seed(random_state)]
+            return self._hold_out(rows, rows.y), [shuffling_seed(random_state, True)]
         generator = check_random_state(random_state)
         generator.randint(1, MAX_INT)  # as scikit-learn does
         held = self._hold_out(rows, rows.y)
@@ -453,14 +447,8 @@ n_features)
         TypeError, ValueError
             If the model is not fitted, or X is not such.
         """
-        have = self.__dict__
-        coef = have.get("coef_")
-        if (
-            type(coef) is np.ndarray
-            and is_plain(X)
-            and keeps_features(self, X.shape[1], False)
-        ):
-            scores = X @ coef.T + have["intercept_"]
+        if self._knows(X):
+            scores = X @ self.coef_.T + self.intercept_
             return scores.ravel() if scores.shape[1] == 1 else scores
         refuse(X)
         return super().decision_function(X)

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import (
-    ClassifierMixin,
-    MultiOutputMixin,
-    RegressorMixin,
-)
+from scipy.special import expit
+from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state, compute_sample_weight
-from sklearn.utils._available_if import available_if
+from sklearn.utils import check_random_state
+from sklearn.utils.extmath import softmax
 from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gdfast._typing import Doubles
 from gdfast.callbacks import Iteration
@@ -30,6 +25,13 @@ from gdfast.fit import Fit
 from gdfast.losses import LOSSES, HalfSquaredError, LogLoss, Loss, check_loss
 from gdfast.optimizers import Optimizer
 from gdfast.sklearn.base import Estimator
+from gdfast.sklearn.checks import (
+    AS_FEATURES,
+    check_rows,
+    check_weights,
+    class_factors,
+    refuse,
+)
 from gdfast.stopping import ConvergenceWarning as Unfinished
 from gdfast.training import train
 
@@ -60,47 +62,30 @@ class GradientDescent(Estimator):
         X: Any,
         y: NDArray[Any],
         loss: Loss,
+        sample_weight: Doubles | None,
         coef_init: Any,
         intercept_init: Any,
-        **options: Any,
+        callback: Callable[[Iteration], Any] | None,
     ) -> Fit:
         """Train as the parameters say, and speak with scikit-learn's warnings."""
-        gtol = self.gtol
-        if isinstance(gtol, str) and gtol == "auto":
-            gtol = GTOL if self.batch_size is None else None
-        seed = None
+        options = {name: getattr(self, name) for name in OF_TRAIN}
+        if isinstance(self.gtol, str) and self.gtol == "auto":
+            options["gtol"] = GTOL if self.batch_size is None else None
+        options["random_state"] = None
         if self.early_stopping or self.batch_size is not None:
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            generator = check_random_state(self.random_state)
+            options["random_state"] = int(generator.randint(2**31 - 1))
+        options["verbose"] = bool(self.verbose)
+        options["loss"] = loss
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", Unfinished)
             fit = train(
                 X,
                 y,
-                loss=loss,
-                penalty=self.penalty,
-                alpha=self.alpha,
-                l1_ratio=self.l1_ratio,
-                bounds=self.bounds,
-                optimizer=self.optimizer,
-                learning_rate=self.learning_rate,
-                batch_size=self.batch_size,
-                shuffle=self.shuffle,
-                random_state=seed,
-                average=self.average,
-                max_iter=self.max_iter,
-                max_seconds=self.max_seconds,
-                gtol=gtol,
-                xtol=self.xtol,
-                ftol=self.ftol,
-                early_stopping=self.early_stopping,
-                validation_fraction=self.validation_fraction,
-                n_iter_no_change=self.n_iter_no_change,
-                fit_intercept=self.fit_intercept,
-                standardize=self.standardize,
+                sample_weight=sample_weight,
                 coef_init=coef_init,
                 intercept_init=intercept_init if self.fit_intercept else None,
-                n_threads=self.n_threads,
-                verbose=bool(self.verbose),
+                callback=callback,
                 **options,
             )
         for warning in caught:
@@ -132,10 +117,8 @@ class GradientDescent(Estimator):
     def _raw(self, X: Any) -> Doubles:
         """Return raw predictions, a column for each of several outputs."""
         check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
-        )
-        return self.fit_.predict(X)
+        refuse(X)
+        return self.fit_.predict(validate_data(self, X, reset=False, **AS_FEATURES))
 
 
 class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
@@ -322,30 +305,11 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
             As `train`.
         """
         loss = self._loss()
-        coef_init, intercept_init = self._start(coef_init, intercept_init)
+        start = self._start(coef_init, intercept_init)
         twin = self._twin()
-        X, y = validate_data(
-            twin,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-            y_numeric=True,
-        )
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=float, ensure_non_negative=True
-            )
-        fit = self._train(
-            X,
-            y,
-            loss,
-            coef_init,
-            intercept_init,
-            sample_weight=sample_weight,
-            callback=callback,
-        )
+        X, y = check_rows(twin, X, y, reset=True, multi_output=True, y_numeric=True)
+        weight = check_weights(sample_weight, X)
+        fit = self._train(X, y, loss, weight, *start, callback)
         self._publish(twin, fit, fit.coef, fit.intercept)
         return self
 
@@ -370,6 +334,10 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
         if isinstance(self.loss, str) and self.loss == "squared_error":
             return HalfSquaredError()
         return _chosen(self.loss, OF_QUANTITIES, "a quantity")
+
+
+# What both estimators and `train` have; a subclass may have more or fewer parameters.
+OF_TRAIN = signature(GDRegressor).parameters.keys() & signature(train).parameters
 
 
 def _has_probabilities(estimator: Any) -> bool:
@@ -570,36 +538,27 @@ class GDClassifier(ClassifierMixin, GradientDescent):
             As `train`.
         """
         loss = self._loss()
-        coef_init, intercept_init = self._start(coef_init, intercept_init)
+        start = self._start(coef_init, intercept_init)
         twin = self._twin()
-        X, y = validate_data(
-            twin, X, y, accept_sparse="csr", dtype=[np.float64, np.float32]
-        )
+        X, y = check_rows(twin, X, y, reset=True)
         check_classification_targets(y)
-        twin.classes_, numbers = np.unique(y, return_inverse=True)
+        twin.classes_ = np.unique(y)
+        numbers = np.searchsorted(twin.classes_, y)  # far faster than return_inverse
         n_classes = len(twin.classes_)
         if n_classes < 2:
             raise ValueError(
                 "The number of classes has to be greater than one; got 1 class"
             )
-        if sample_weight is not None or self.class_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=float, ensure_non_negative=True
-            ) * compute_sample_weight(self.class_weight, y)
+        weight = check_weights(sample_weight, X)
+        if self.class_weight is not None:
+            factors = class_factors(self.class_weight, twin.classes_, y)[numbers]
+            weight = factors if weight is None else weight * factors
         two = n_classes == 2
         if two:
             numbers = numbers.astype(float)
-            coef_init, intercept_init = _single(coef_init), _single(intercept_init)
+            start = _single(start[0]), _single(start[1])
             loss = LogLoss() if loss.name == "multinomial" else loss
-        fit = self._train(
-            X,
-            numbers,
-            loss,
-            coef_init,
-            intercept_init,
-            sample_weight=sample_weight,
-            callback=callback,
-        )
+        fit = self._train(X, numbers, loss, weight, *start, callback)
         coef, intercept = fit.coef, fit.intercept
         if two:
             coef, intercept = coef.reshape(1, -1), np.array([intercept])
@@ -658,15 +617,11 @@ class GDClassifier(ClassifierMixin, GradientDescent):
         """
         raw, name = self._raw(X), self.fit_.loss_name
         if raw.ndim == 2 and name == "multinomial":
-            return _shares(np.exp(raw - raw.max(axis=1, keepdims=True)))
-        if name == "modified_huber":
-            each = (raw.clip(-1, 1) + 1) / 2
-        else:
-            e = np.exp(-np.abs(raw))
-            each = np.where(raw < 0, e, 1.0) / (1 + e)
+            return softmax(raw, copy=False)
+        chance = _between if name == "modified_huber" else expit
         if raw.ndim == 1:
-            return np.column_stack([1 - each, each])
-        return _shares(each)
+            return np.column_stack([chance(-raw), chance(raw)])
+        return _shares(chance(raw))
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Doubles:
@@ -707,6 +662,11 @@ def _single(init: Any) -> Any:
         return None
     array = np.asarray(init)
     return array[0] if len(np.shape(array)) and len(array) == 1 else init
+
+
+def _between(raw: Doubles) -> Doubles:
+    """Return Zhang's probabilities, straight from 0 at -1 to 1 at 1."""
+    return (raw.clip(-1, 1) + 1) / 2
 
 
 def _shares(parts: Doubles) -> Doubles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -22,12 +23,11 @@ from gdfast.sklearn.checks import (
 )
 from gdfast.sklearn.stochastic import (
     MAX_INT,
-    ONE_EPOCH,
     Callback,
     Rows,
     Stochastic,
     check_start,
-    regressor_seed,
+    shuffling_seed,
 )
 from gdfast.stochastic import HeldOut, Model, Task, Trained, train_rows
 
@@ -217,10 +217,7 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
             self._more_validate_params(for_partial_fit=True)
         task, twin = self._task()._replace(max_iter=1), self._twin()
         rows = self._check(twin, X, y, sample_weight)
-        ends = self._trained(twin, task, rows, None, None, None)
-        twin.stop_reason_ = ONE_EPOCH
-        self._publish(twin, ends, partial=True)
-        return self
+        return self._one_epoch(twin, task, rows)
 
     def _check(self, twin: Self, X: Any, y: Any, sample_weight: Any) -> Rows:
         """Return the data, and let the twin know the features."""
@@ -228,7 +225,7 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
         plain = is_plain(X, not self.early_stopping) and is_plain_line(y, len(X), "fiu")
         if plain:
             y = y.astype(X.dtype, copy=False)
-            plain = bool(np.isfinite(np.vdot(y, y)))
+            plain = math.isfinite(np.vdot(y, y))
         if not (plain and keeps_features(twin, X.shape[1], first)):
             X, y = check_rows(twin, X, y, first)
             y = y.astype(X.dtype, copy=False)
@@ -282,7 +279,7 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
             held_out = HeldOut(chosen, score)
         random_state = self.random_state
         if type(random_state) is int:
-            seed = regressor_seed(random_state)
+            seed = shuffling_seed(random_state, False)
         else:
             generator = check_random_state(random_state)
             seed = int(generator.randint(MAX_INT))
@@ -313,14 +310,8 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
 
     def _decision_function(self, X: Any) -> NDArray[Any]:
         """Return predictions."""
-        have = self.__dict__
-        coef = have.get("coef_")
-        if (
-            type(coef) is np.ndarray
-            and is_plain(X)
-            and keeps_features(self, X.shape[1], False)
-        ):
-            return X @ coef + have["intercept_"]
+        if self._knows(X):
+            return X @ self.coef_ + self.intercept_
         check_is_fitted(self)
         refuse(X)
         return super()._decision_function(X)

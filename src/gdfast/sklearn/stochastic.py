@@ -7,8 +7,9 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
+from inspect import signature
 from operator import itemgetter
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ from gdfast.losses import (
     SquaredHinge,
 )
 from gdfast.sklearn.base import Estimator
-from gdfast.sklearn.checks import check_rows
+from gdfast.sklearn.checks import check_rows, is_plain, keeps_features
 from gdfast.stochastic import Epoch, Task, Trained, Watch
 
 Callback = Callable[[Epoch], Any]
@@ -49,25 +50,8 @@ LOSSES: dict[str, type[Loss]] = {
 }
 WITH_EPSILON = ("huber", "epsilon_insensitive", "squared_epsilon_insensitive")
 FOR_QUANTITIES = ("squared_error", *WITH_EPSILON)  # which take labels -1 and 1
-NAMES = (
-    "loss",
-    "penalty",
-    "alpha",
-    "l1_ratio",
-    "fit_intercept",
-    "max_iter",
-    "tol",
-    "shuffle",
-    "verbose",
-    "epsilon",
-    "learning_rate",
-    "eta0",
-    "power_t",
-    "early_stopping",
-    "validation_fraction",
-    "n_iter_no_change",
-    "warm_start",
-    "average",
+NAMES = sorted(
+    signature(linear_model.SGDRegressor).parameters.keys() - {"random_state"}
 )
 values_of = itemgetter(*NAMES)
 INTEGRAL = "iub"  # kinds of labels that are neither text nor a continuous quantity
@@ -105,13 +89,16 @@ class Rows(NamedTuple):
 
 
 @lru_cache(1024)
-def regressor_seed(random_state: int) -> int:
-    """Return what scikit-learn's regressor shuffles with.
+def shuffling_seed(random_state: int, of_classifier: bool) -> int:
+    """Return what scikit-learn shuffles with.
 
     Parameters
     ----------
     random_state : int
         The parameter of this name.
+    of_classifier : bool
+        Whether it is a classifier's, which draws a number before that it has no use
+        for.
 
     Returns
     -------
@@ -120,26 +107,8 @@ def regressor_seed(random_state: int) -> int:
     """
     with _seeding:
         _seeded.seed(random_state)
-        return int(_seeded.randint(MAX_INT))
-
-
-@lru_cache(1024)
-def classifier_seed(random_state: int) -> int:
-    """Return what scikit-learn's classifier shuffles with.
-
-    Parameters
-    ----------
-    random_state : int
-        The parameter of this name.
-
-    Returns
-    -------
-    int
-        The seed.
-    """
-    with _seeding:
-        _seeded.seed(random_state)
-        _seeded.randint(1, MAX_INT)  # which scikit-learn has no use for
+        if of_classifier:
+            _seeded.randint(1, MAX_INT)
         return int(_seeded.randint(MAX_INT))
 
 
@@ -233,6 +202,21 @@ class Stochastic(Estimator):
         if not all(end.finite for end in ends):
             check_rows(self._twin(), rows.X, rows.y, reset=True)
         return ends
+
+    def _one_epoch(self, twin: Self, task: Task, rows: Rows) -> Self:
+        """Train the twin for an epoch and become it."""
+        ends = self._trained(twin, task, rows, None, None, None)
+        twin.stop_reason_ = ONE_EPOCH
+        self._publish(twin, ends, partial=True)
+        return self
+
+    def _knows(self, X: Any) -> TypeGuard[Floats]:
+        """Whether X can be predicted with coefficients without looking further."""
+        return (
+            type(self.__dict__.get("coef_")) is np.ndarray
+            and is_plain(X)
+            and keeps_features(self, X.shape[1], False)
+        )
 
     def _hold_out(
         self, rows: Rows, y: NDArray[Any]
