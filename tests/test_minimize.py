@@ -275,10 +275,11 @@ def test_bounds_are_kept(rng):
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "nesterov", "accelerated"])
 @pytest.mark.parametrize("offset", [-50, 0, 50])
-def test_rules_that_may_rise_do_so_below_zero_too(optimizer, offset):
+@pytest.mark.parametrize("rate", [0.002, 0.02])
+def test_rules_that_may_rise_do_so_below_zero_too(optimizer, offset, rate):
     run = gdfast.minimize(
         lambda x: bowl(x) + offset, (5, -4), grad=twice, optimizer=optimizer,
-        learning_rate=0.02, max_iter=3000, gtol=1e-6,
+        learning_rate=rate, max_iter=30_000, gtol=1e-6,
     )  # fmt: skip
     assert run.converged
     np.testing.assert_allclose(run.x, 0, atol=1e-6)

@@ -167,12 +167,29 @@ def learning_rates(
 
     Parameters
     ----------
-    X, y, loss, penalty, alpha, l1_ratio, sample_weight
-        As in `train`.
+    X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
+        Features, see `train`, of which all that follows is meant as well: the rates are
+        for runs with the same arguments.
+    y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    loss : str or `gdfast.losses.Loss`
+        Loss of one example, without a kink.
+    penalty : {"l2", "l1", "elasticnet"} or None
+        What is added to the mean loss, times `alpha`.
+    alpha : float
+        Factor of the penalty, not negative.
+    l1_ratio : float
+        Share of abs(coef) in "elasticnet", from 0 to 1.
     gtol : float
         What the largest component of the gradient is to fall below, above 0.
-    fit_intercept, standardize, n_threads
-        As in `train`. The rates are for runs with the same.
+    fit_intercept : bool
+        Whether to fit a constant term.
+    sample_weight : array-like, shape (n_samples,), or None
+        Non-negative weights, not all zero.
+    standardize : bool
+        Whether to train on standardised columns.
+    n_threads : int or None
+        Largest number of threads, at least 1.
 
     Returns
     -------
