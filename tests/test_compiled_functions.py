@@ -250,6 +250,17 @@ def test_differences_of_each_kernel(kernel, x, low, high):
     assert slope == pytest.approx(6 * x + 1, rel=1e-8, abs=1e-8)
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_what_is_finite(kernel, wrong):
+    values = np.array([0.0, -5e-324, 1e308, -1e308, 1e308])  # with no finite sum
+    assert kernel.are_finite(values) is True
+    assert kernel.are_finite(values[:0]) is True
+    for place in range(len(values)):
+        other = values.copy()
+        other[place] = wrong
+        assert kernel.are_finite(other) is False
+
+
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="a LowLevelCallable must have one of"):
         gdfast.minimize(

@@ -138,6 +138,7 @@ def slope(
     places: tuple[float, float],
     values: tuple[float, float],
 ) -> float: ...
+def are_finite(values: NDArray[np.float64]) -> bool: ...
 
 @final
 class Function:

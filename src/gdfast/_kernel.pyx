@@ -1127,6 +1127,27 @@ def slope(double x, double value, tuple places, tuple values):
     return slope_of_three(x, value, at, there)
 
 
+def are_finite(const double[::1] values):
+    """Return whether no value is NaN or inf.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,)
+        The values.
+
+    Returns
+    -------
+    bool
+        True if none is, and if there are none.
+
+    Examples
+    --------
+    >>> are_finite(np.array([1.0, 2.0])), are_finite(np.array([1.0, np.inf]))
+    (True, False)
+    """
+    return all_finite(&values[0], values.shape[0]) if values.shape[0] else True
+
+
 cdef Pointer described(tuple pointer) except *:
     cdef Pointer result
     cdef size_t address = pointer[0], data = 0

@@ -699,6 +699,11 @@ def slope(
     return ((at_a - value) * far / near - (at_b - value) * near / far) / (far - near)
 
 
+def are_finite(values: Doubles) -> bool:
+    """Return whether all are, see ``gdfast._kernel.are_finite``."""
+    return bool(np.isfinite(values).all())
+
+
 class Function:
     """A compiled function, see ``gdfast._kernel.Function``."""
 

@@ -458,9 +458,10 @@ def take_each_step(
         That as well.
     """
     for t in range(len(trace)):
-        rate, point = None, params.copy()
         if t < len(rates):
             rate, point = rates[t : t + 1], updater.look_ahead(params)
+        else:
+            rate, point = None, params.copy()
         totals = objective.gradient(point)
         if path is not None:
             path[t] = point

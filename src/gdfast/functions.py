@@ -18,6 +18,7 @@ from gdfast.sums import CHUNK_VALUES, GradientSum
 
 # Values that a call may stand for: so many that the first steps are made one by one.
 VALUES_PER_CALL = 1 << 22
+DOUBLE = np.dtype(np.float64)
 
 
 class Function:
@@ -100,7 +101,7 @@ class Function:
 
     def _call(self, params: Doubles) -> tuple[float, Doubles]:
         """Return value and gradient."""
-        if not _finite(params):
+        if not kernel.are_finite(params):
             return math.nan, np.full_like(params, np.nan)
         n = len(params)
         if self._grad is True:
@@ -124,7 +125,7 @@ class Function:
                 self.n_gradients += 1
                 given = self._grad(self._point(params), *self._args)
                 gradient = as_gradient(given, n, "grad")
-        if not _finite(gradient) and math.isfinite(value):
+        if math.isfinite(value) and not kernel.are_finite(gradient):
             raise_infinite(params, value, gradient)
         return value, gradient
 
@@ -206,7 +207,7 @@ class Compiled:
         """Return value and gradient, as `Function.gradient`."""
         gradient = np.empty_like(params)
         value = self.of.evaluate(params, gradient)
-        if not _finite(gradient) and math.isfinite(value):
+        if math.isfinite(value) and not kernel.are_finite(gradient):
             raise_infinite(params, value, gradient)
         return GradientSum(gradient, value, 1.0)
 
@@ -265,7 +266,7 @@ def as_gradient(value: Any, n: int, name: str) -> Doubles:
         If it is not so many real numbers.
     """
     array = value
-    if type(array) is not np.ndarray or array.dtype != np.float64:
+    if type(array) is not np.ndarray or array.dtype is not DOUBLE:
         array = _reals(value, name, "a gradient of numbers")
     if array.shape != (n,):
         if array.shape != () or n != 1:
@@ -316,11 +317,6 @@ def raise_infinite(params: Doubles, value: float, gradient: Doubles) -> NoReturn
         f"the gradient is not finite where fun is {value:.6g}: its component {j} is "
         f"{gradient[j]} at x = {params}"
     )
-
-
-def _finite(values: Doubles) -> bool:
-    """Whether all values are finite; a sum of squares mostly tells, without a word."""
-    return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
 
 
 class Calls:
