@@ -169,6 +169,17 @@ def test_all_numbers_are_those_of_scikit_learn():
     assert np.mean([error <= 1e-5 for error, _ in errors["float32"]]) > 0.98
 
 
+def test_orders_are_made_in_pieces(monkeypatch):
+    X = np.random.default_rng(0).standard_normal((50, 3))
+    y = (X[:, 0] > 0).astype(int)
+    found = []
+    for n_rows in (50, 7, 1):
+        monkeypatch.setattr(stochastic, "PIECE_ROWS", n_rows)
+        model = OURS["SGDClassifier"](max_iter=4, tol=None, random_state=0).fit(X, y)
+        found.append(model.coef_.tolist())
+    assert found[0] == found[1] == found[2]
+
+
 @pytest.mark.parametrize("name", list(OURS))
 @quietly
 def test_global_random_state(name):

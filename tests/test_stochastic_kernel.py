@@ -50,8 +50,8 @@ def stored(X):
 
 def make_epochs(steps, X, y, weight=None, n_epochs=3, sparse=False, seed=5, rates=None):
     """Make some epochs as scikit-learn does."""
-    kernel_order = np.empty(len(X), dtype=np.intp)
-    make_epochs.kernel.shuffled(kernel_order, seed)
+    kernel_order = np.arange(len(X))
+    make_epochs.kernel.shuffled(kernel_order, seed, len(X))
     order = kernel_order
     for _ in range(n_epochs):
         t = np.arange(steps.t, steps.t + len(X))
@@ -277,14 +277,17 @@ def test_what_lies_behind_a_row_has_no_effect(compiled, rng, d, dtype):
 
 @pytest.mark.parametrize("seed", [0, 1, 12345, 2**31 - 2, 2**32 - 1])
 @pytest.mark.parametrize("n", [0, 1, 2, 60])
-def test_the_order_is_scikit_learns(kernel, seed, n):
+@pytest.mark.parametrize("piece", [1, 7, 100])
+def test_the_order_is_scikit_learns(kernel, seed, n, piece):
     dataset = pytest.importorskip("sklearn.utils._seq_dataset").ArrayDataset64
-    order = np.empty(n, dtype=np.intp)
-    kernel.shuffled(order, seed)
+    first_seed = max(seed, 1)
+    order = np.arange(n)
+    for start in range(0, n, piece):
+        seed = kernel.shuffled(order[start:], seed, piece)
     if n == 0:
         return
     theirs = dataset(np.arange(float(n))[:, None], np.zeros(n), np.ones(n), seed=1)
-    theirs._shuffle_py(max(seed, 1))
+    theirs._shuffle_py(first_seed)
     rows = [int(theirs._next_py()[0][0][0]) for _ in range(n)]
     assert order.tolist() == rows
 

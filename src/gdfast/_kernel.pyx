@@ -1329,31 +1329,43 @@ def descend_function(
     return t
 
 
-def shuffled(Py_ssize_t[::1] order, unsigned int seed):
-    """Write the order in which scikit-learn's stochastic gradient descent takes rows.
+def shuffled(Py_ssize_t[::1] order, unsigned int seed, Py_ssize_t n_draws):
+    """Shuffle rows as scikit-learn's stochastic gradient descent does, some at a time.
 
     Parameters
     ----------
     order : ndarray of intp, shape (n_samples,), changed
-        The order of the first epoch; the second one takes ``order[order]``, the next
-        one ``order[order][order]`` and so on.
+        The rows, of which the first are exchanged with any that follow them. From 0 on
+        they become the order of the first epoch; the second one takes
+        ``order[order]``, the next one ``order[order][order]`` and so on.
     seed : int
         What it is drawn with, from 0 to 2^32 - 1; 0 is 1.
+    n_draws : int
+        How many rows are exchanged, all if there are no more.
+
+    Returns
+    -------
+    int
+        What to go on with, from ``order[n_draws:]``.
 
     Notes
     -----
     A Fisher-Yates shuffle whose exchanges are drawn by a xorshift generator of 32 bits.
+    Releases the GIL.
 
     Examples
     --------
-    >>> order = np.empty(5, dtype=np.intp)
-    >>> shuffled(order, 3)
+    >>> order = np.arange(5)
+    >>> seed = shuffled(order, 3, 2)
+    >>> shuffled(order[2:], seed, 3)
+    1909268553
     >>> order
-    array([1, 0, 4, 3, 2])
+    array([2, 4, 3, 1, 0])
     """
     if order.shape[0] > 0:
         with nogil:
-            shuffle(&order[0], order.shape[0], seed)
+            seed = shuffle(&order[0], order.shape[0], seed, n_draws)
+    return seed
 
 
 @cython.final

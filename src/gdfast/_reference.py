@@ -882,16 +882,16 @@ def check_kind(kind: int, n_outputs: int = 1) -> None:
         raise ValueError(f"the loss number {kind} is of two outputs or more")
 
 
-def shuffled(order: NDArray[np.intp], seed: int) -> None:
-    """Write the order in which scikit-learn's stochastic descent takes rows."""
+def shuffled(order: NDArray[np.intp], seed: int, n_draws: int) -> int:
+    """Shuffle rows as scikit-learn's stochastic descent does; return the next seed."""
     n, seed = len(order), seed or 1
-    order[:] = np.arange(n)
-    for i in range(n - 1):
+    for i in range(min(n_draws, n - 1)):
         seed ^= seed << 13 & 0xFFFFFFFF
         seed ^= seed >> 17
         seed ^= seed << 5 & 0xFFFFFFFF
         j = i + seed % 2**31 % (n - i)
         order[[i, j]] = order[[j, i]]
+    return seed
 
 
 class Stochastic:

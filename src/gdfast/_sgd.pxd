@@ -743,17 +743,15 @@ cdef inline bint step_on_sparse_rows(
 
 # ---- the order of the examples
 
-cdef inline void shuffle(
-    Py_ssize_t* order, Py_ssize_t n, unsigned int seed
+cdef inline unsigned int shuffle(
+    Py_ssize_t* order, Py_ssize_t n, unsigned int seed, Py_ssize_t n_draws
 ) noexcept nogil:
-    # Exchange every number from 0 to n - 1 with one that follows it or with itself,
-    # drawn by a xorshift generator of 32 bits (Marsaglia 2003).
+    # Exchange each of the first rows with one that follows it or with itself, drawn by
+    # a xorshift generator of 32 bits (Marsaglia 2003); returns the seed to go on with.
     cdef Py_ssize_t i, j, other
-    for i in range(n):
-        order[i] = i
     if seed == 0:
         seed = 1
-    for i in range(n - 1):
+    for i in range(min(n_draws, n - 1)):
         seed ^= seed << 13
         seed ^= seed >> 17
         seed ^= seed << 5
@@ -761,3 +759,4 @@ cdef inline void shuffle(
         other = order[j]
         order[j] = order[i]
         order[i] = other
+    return seed

@@ -12,7 +12,7 @@ from gdfast._sparse cimport BLOCK_STORED, all_below, choose_rows, index_value, r
 
 cdef enum:
     MAX_ROWS = 256     # of a block, fewer than of one output as each has more values
-    MAX_VECTORS = 3    # of outputs whose sums stay in registers
+    MAX_VECTORS = 5    # of outputs whose sums stay in registers
     MAX_SINGLE = 3     # outputs that are left and do not fill a vector
 
 
@@ -101,7 +101,10 @@ cdef inline void predict_row(
     while o < n:
         if intercept != NULL:
             b = intercept + o
-        if n - o >= 3 * WIDTH:
+        if n - o >= 5 * WIDTH:
+            predict_some(x, index, n_stored, coef + o, b, n, 5, 0, to + o)
+            o += 5 * WIDTH
+        elif n - o >= 3 * WIDTH:
             predict_some(x, index, n_stored, coef + o, b, n, 3, 0, to + o)
             o += 3 * WIDTH
         elif n - o >= 2 * WIDTH:
@@ -128,7 +131,10 @@ cdef inline void scatter_row(
     # The same for all outputs, some at a time.
     cdef Py_ssize_t o = 0
     while o < n:
-        if n - o >= 3 * WIDTH:
+        if n - o >= 5 * WIDTH:
+            scatter_some(x, index, n_stored, slope + o, n, 5, 0, gradient + o)
+            o += 5 * WIDTH
+        elif n - o >= 3 * WIDTH:
             scatter_some(x, index, n_stored, slope + o, n, 3, 0, gradient + o)
             o += 3 * WIDTH
         elif n - o >= 2 * WIDTH:

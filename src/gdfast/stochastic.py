@@ -24,6 +24,7 @@ from gdfast.csr import CSR, Matrix
 PIECE_VALUES = 1 << 23
 ROW_VALUES = 32
 SPARSE_VALUES = 4
+PIECE_ROWS = 1 << 20  # whose order is made at a time, for the same reason
 BLOCK = 1 << 12  # rates that are kept together
 SMALLEST_RATE = 1e-6  # which "adaptive" does not divide any more
 SPARSE_INTERCEPT = 0.01  # the intercept's part of a rate, where rows are sparse
@@ -315,6 +316,8 @@ class Descent:
         Where to begin; it is not changed.
     t : float
         Number of the first step.
+    room : ndarray of float64, shape (lanes(n_features),), changed, or None
+        Memory for the coefficients; None for some of its own.
 
     Notes
     -----
@@ -330,12 +333,13 @@ class Descent:
         sample_weight: Doubles | None,
         start: Model,
         t: float,
+        room: Doubles | None = None,
     ) -> None:
         n_rows, n_features = X.shape
         sparse = isinstance(X, CSR)
         self.n_features = n_features
         self.rates = Rates(task, t)
-        self._coef = padded(start.coef)
+        self._coef = padded(start.coef, room)
         self._mean = None if start.mean_coef is None else padded(start.mean_coef)
         intercept_rate = SPARSE_INTERCEPT if sparse else 1.0
         self.steps = kernel.Stochastic(
@@ -428,6 +432,52 @@ class Descent:
         return Model(self.stored, self.steps.intercept, mean, self.steps.mean_intercept)
 
 
+def first_order(n_rows: int, seed: int | None) -> NDArray[np.intp]:
+    """Return the rows in the order of the first epoch.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many.
+    seed : int or None
+        What the order is drawn with; None for that in which they lie.
+
+    Returns
+    -------
+    ndarray of intp, shape (n_rows,)
+        The order.
+    """
+    order = np.arange(n_rows)
+    if seed is not None:
+        for start in range(0, n_rows, PIECE_ROWS):
+            seed = kernel.shuffled(order[start:], seed, PIECE_ROWS)
+    return order
+
+
+def next_order(order: NDArray[np.intp], sigma: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the order of an epoch.
+
+    Parameters
+    ----------
+    order : ndarray of intp, shape (n_rows,)
+        That of the epoch before.
+    sigma : ndarray of intp, shape (n_rows,)
+        That of the first one.
+
+    Returns
+    -------
+    ndarray of intp, shape (n_rows,)
+        ``order[sigma]``.
+    """
+    if len(order) <= PIECE_ROWS:
+        return order[sigma]
+    following = np.empty_like(order)
+    for start in range(0, len(order), PIECE_ROWS):
+        part = slice(start, start + PIECE_ROWS)
+        following[part] = order[sigma[part]]
+    return following
+
+
 def largest_square(X: Matrix) -> float:
     """Return what the sum of squares of no row exceeds, with 1 for the intercept.
 
@@ -448,22 +498,41 @@ def largest_square(X: Matrix) -> float:
         return longest * float(np.abs(X.values).max(initial=0.0)) ** 2 + 1
 
 
-def padded(coef: Floats) -> Doubles:
+def padded(coef: Floats, room: Doubles | None = None) -> Doubles:
     """Return a copy of coefficients with zeros up to a multiple of 8.
 
     Parameters
     ----------
     coef : ndarray of float32 or float64, shape (n_features,)
         Coefficients.
+    room : ndarray of float64, changed, or None
+        Where to put it; None for memory of its own.
 
     Returns
     -------
     ndarray of float64
         The copy.
     """
-    copy = np.zeros(-(-len(coef) // 8) * 8)
+    copy = np.empty(lanes(len(coef))) if room is None else room
     copy[: len(coef)] = coef
+    copy[len(coef) :] = 0.0
     return copy
+
+
+def lanes(n_features: int) -> int:
+    """Return the next multiple of 8.
+
+    Parameters
+    ----------
+    n_features : int
+        A number of columns.
+
+    Returns
+    -------
+    int
+        The values that `padded` needs for them.
+    """
+    return -(-n_features // 8) * 8
 
 
 def train_rows(
@@ -477,12 +546,13 @@ def train_rows(
     held_out: HeldOut | None = None,
     watch: Watch | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    room: Doubles | None = None,
 ) -> Trained:
     """Train one output.
 
     Parameters
     ----------
-    task, X, y, sample_weight, start, t
+    task, X, y, sample_weight, start, t, room
         As in `Descent`.
     seed : int
         What the order of the rows is drawn with.
@@ -503,11 +573,8 @@ def train_rows(
     ValueError
         If the model is not finite after an epoch, or X has a column out of range.
     """
-    descent = Descent(task, X, y, sample_weight, start, t)
-    order = np.arange(X.shape[0])
-    if task.shuffle:
-        kernel.shuffled(order, seed)
-    sigma = order
+    descent = Descent(task, X, y, sample_weight, start, t, room)
+    order = sigma = first_order(X.shape[0], seed if task.shuffle else None)
     trained_on = None if held_out is None else ~held_out.rows
     n_rows = len(order) if trained_on is None else int(trained_on.sum())
     objectives: list[float] = []
@@ -525,7 +592,7 @@ def train_rows(
         orders: list[NDArray[np.intp]] = []
         for _ in range(n_epochs):
             if task.shuffle and (objectives or orders):
-                order = order[sigma]
+                order = next_order(order, sigma)
             orders.append(order if trained_on is None else order[trained_on[order]])
         rows = orders[-1]
         every = rows if n_epochs == 1 else np.concatenate(orders)

@@ -34,7 +34,7 @@ from gdfast.sklearn.stochastic import (
     check_start,
     shuffling_seed,
 )
-from gdfast.stochastic import HeldOut, Model, Task, Trained, train_rows
+from gdfast.stochastic import HeldOut, Model, Task, Trained, lanes, train_rows
 from gdfast.threads import Team
 
 
@@ -328,6 +328,7 @@ n_features)
         binary = len(classes) == 2
         held, seeds = self._draws(rows, len(classes))
         matrix, t = as_matrix(X), getattr(twin, "t_", 1.0)
+        room = np.empty((len(starts), lanes(X.shape[1])))  # where coef_ will be
 
         def train(output: int) -> Trained:
             chosen = 1 if binary else output
@@ -344,12 +345,14 @@ n_features)
                 None if held is None else self._scored(X, positive, *held),
                 self._watch(callback, output),
                 lambda: team.stopped,
+                room[output],
             )
 
         with Team(1 if binary else effective_n_jobs(self.n_jobs)) as team:
             ends = team.map(train, range(len(starts)))
         self._finish(twin, ends, X.shape[0])
-        self._set_models(twin, [end.model for end in ends], dtype)
+        coef = np.ascontiguousarray(room[:, : X.shape[1]], dtype)
+        self._set_models(twin, coef, [end.model for end in ends])
         return ends
 
     def _draws(
@@ -396,23 +399,20 @@ n_features)
 
         return HeldOut(chosen, score)
 
-    def _set_models(
-        self, twin: Self, models: list[Model], dtype: np.dtype[Any]
-    ) -> None:
+    def _set_models(self, twin: Self, coef: NDArray[Any], models: list[Model]) -> None:
         """Let the twin have the models.
 
         What becomes of intercepts with an average is scikit-learn's, though it is odd:
         a later `partial_fit` begins at intercepts that may be those of an earlier one.
         """
         several = len(models) > 1
-        coef = np.array([model.coef for model in models], dtype)
         intercept = np.array([model.intercept for model in models])
         if several:
             intercept = intercept.astype(twin.intercept_.dtype)
         if not self.average:
             twin.coef_, twin.intercept_ = coef, intercept
             return
-        means = np.array([model.mean_coef for model in models], dtype)
+        means = np.array([model.mean_coef for model in models], coef.dtype)
         twin._standard_coef = coef if several else coef[0]
         twin._average_coef = means if several else means[0]
         mean_intercept = np.array([model.mean_intercept for model in models])
