@@ -321,8 +321,8 @@ class Descent:
 
     Notes
     -----
-    How the steps are cut into calls of the kernel depends on the shape of X alone, and
-    changes no bit.
+    How the steps of an epoch are cut into calls of the kernel depends on the shape of X
+    alone.
     """
 
     def __init__(
