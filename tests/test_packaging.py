@@ -24,7 +24,7 @@ in_checkout = pytest.mark.skipif(
 LAYERS = [
     {"_kernel", "_kernel_v3", "_losses", "_reference", "_simd"},
     {"_backend"},
-    {"_files", "_frames", "_typing", "_version"},
+    {"_files", "_frames", "_typing", "_version", "pointers"},
     {"csr"},
     {"_validation"},
     {
@@ -40,12 +40,13 @@ LAYERS = [
         "units",
     },
     {"fit", "settings", "sources", "sums", "targets"},
-    {"curvature", "drivers", "holdout", "scaling"},
-    {"backtracking", "batches", "rates", "stochastic"},
+    {"curvature", "drivers", "holdout", "minimum", "scaling"},
+    {"backtracking", "batches", "functions", "rates", "stochastic"},
     {"descent"},
     {"callbacks", "diagnosis", "preparation"},
     {"outcome"},
-    {"training"},
+    {"minimization", "training"},
+    {"finder", "scipy_methods"},
     {"__init__"},
     {"plots"},
     {"sklearn"},
@@ -54,7 +55,11 @@ LAYERS = [
 ]
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Beyond NumPy and the standard library; never when the module is imported.
-OPTIONAL = {"plots": {"matplotlib"}, "progress": {"tqdm"}}
+OPTIONAL = {
+    "plots": {"matplotlib"},
+    "progress": {"tqdm"},
+    "scipy_methods": {"scipy"},
+}
 # Packages that nothing else imports, and what they are made for: there it may be.
 FACES = {"sklearn": {"joblib", "scipy", "sklearn"}}
 

@@ -11,17 +11,23 @@ __all__ = [
     "Fit",
     "History",
     "Iteration",
+    "LearningRates",
+    "Minimum",
+    "Point",
     "Table",
     "TableError",
     "__version__",
     "example_data",
     "gradient",
+    "learning_rates",
     "load",
     "loss",
     "losses",
+    "minimize",
     "optimizers",
     "read_table",
     "schedules",
+    "scipy_method",
     "simd_level",
     "train",
 ]
@@ -29,10 +35,14 @@ __all__ = [
 if TYPE_CHECKING:
     from gdfast import losses, optimizers, schedules
     from gdfast._backend import simd_level
-    from gdfast.callbacks import Iteration
+    from gdfast.callbacks import Iteration, Point
     from gdfast.delimited import TableError
+    from gdfast.finder import LearningRates, learning_rates
     from gdfast.fit import DivergenceError, Fit, load
     from gdfast.history import History
+    from gdfast.minimization import minimize
+    from gdfast.minimum import Minimum
+    from gdfast.scipy_methods import scipy_method
     from gdfast.sources import Table, example_data, read_table
     from gdfast.stopping import ConvergenceWarning
     from gdfast.training import gradient, loss, train
@@ -45,16 +55,22 @@ else:
         "Fit": "fit",
         "History": "history",
         "Iteration": "callbacks",
+        "LearningRates": "finder",
+        "Minimum": "minimum",
+        "Point": "callbacks",
         "Table": "sources",
         "TableError": "delimited",
         "example_data": "sources",
         "gradient": "training",
+        "learning_rates": "finder",
         "load": "fit",
         "loss": "training",
         "losses": "losses",
+        "minimize": "minimization",
         "optimizers": "optimizers",
         "read_table": "sources",
         "schedules": "schedules",
+        "scipy_method": "scipy_methods",
         "simd_level": "_backend",
         "train": "training",
     }

@@ -131,6 +131,41 @@ def descend_quadratic(
     path: NDArray[np.float64] | None,
     update: Update | None = None,
 ) -> int: ...
+def stencil(x: float, low: float, high: float) -> tuple[float, float]: ...
+def slope(
+    x: float,
+    value: float,
+    places: tuple[float, float],
+    values: tuple[float, float],
+) -> float: ...
+def are_finite(values: NDArray[np.float64]) -> bool: ...
+
+@final
+class Function:
+    def __init__(
+        self,
+        value: tuple[int, int | None],
+        gradient: tuple[int, int | None] | None,
+        at_once: bool,
+        n: int,
+        bounds: NDArray[np.float64] | None,
+    ) -> None: ...
+    @property
+    def n_values(self) -> int: ...
+    @property
+    def n_gradients(self) -> int: ...
+    def evaluate(
+        self, point: NDArray[np.float64], gradient: NDArray[np.float64]
+    ) -> float: ...
+
+def descend_function(
+    function: Function,
+    params: NDArray[np.float64],
+    rates: NDArray[np.float64],
+    trace: NDArray[np.float64],
+    path: NDArray[np.float64] | None,
+    update: Update | None = None,
+) -> int: ...
 def shuffled(order: NDArray[np.intp], seed: int, n_draws: int) -> int: ...
 
 @final

@@ -10,7 +10,8 @@ Design, with the reason for each point:
     processor cannot foresee, as rows out of order, and those during which memory would
     idle: second moments and sparse rows.
 (b) The choice of loss is made once per block and never per example; there is no
-    function pointer and no Python call inside a loop.
+    function pointer and no Python call inside a loop, but for the caller's own function
+    where that is what is descended.
 (c) All arithmetic is in double, whatever X holds: float32 values are widened as they
     are loaded, so a million float32 rows lose no digits.
 (d) Loops are over vectors (`_simd.h`) and sums run in a fixed number of lanes: the same
@@ -32,6 +33,7 @@ Design, with the reason for each point:
 """
 cimport cython
 from libc.float cimport DBL_MAX
+from libc.limits cimport INT_MAX
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc, malloc
@@ -40,6 +42,9 @@ from gdfast cimport _simd
 from gdfast._batches cimport Batches, step_on_batches
 from gdfast._blocks cimport (
     Data, Work, allocate, fold_lanes, whole_lanes, x_value, y_value,
+)
+from gdfast._functions cimport (
+    Objective, Pointer, all_finite, evaluate_function, find_places, slope_of_three,
 )
 from gdfast._losses cimport MULTINOMIAL, N_LOSSES
 from gdfast._moments cimport add_moment_pass, end_moment
@@ -1060,6 +1065,263 @@ def descend_quadratic(
                     path[t, j] = point[j]
             take_step(
                 &rule, value, point, at.slope,
+                &rates[t] if t < n_steps else NULL, &params[0], &trace[t, 0],
+            )
+            t += 1
+        free(memory)
+    return t
+
+
+def stencil(double x, double low, double high):
+    """Find two places beside x to take a difference at.
+
+    Parameters
+    ----------
+    x : float
+        The place of the derivative.
+    low, high : float
+        Bounds, that both keep if x does and there is room.
+
+    Returns
+    -------
+    tuple of two floats
+        ``x - h`` and ``x + h``; or ``x + h`` and ``x + 2 h`` on the side that has more
+        room, with h below 0 for the left one. The size of h is
+        ``eps^(1/3) max(1, |x|)``, or less where there is less room.
+
+    Examples
+    --------
+    >>> low, high = stencil(0.0, 0.0, 9.0)
+    >>> print(round(low * 1e6, 3), round(high * 1e6, 3))
+    6.055 12.111
+    """
+    cdef double[2] places
+    find_places(x, low, high, places)
+    return places[0], places[1]
+
+
+def slope(double x, double value, tuple places, tuple values):
+    """Return the derivative at x of the parabola through three points.
+
+    Parameters
+    ----------
+    x, value : float
+        The place of the derivative, and the function there.
+    places, values : tuple of two floats
+        Two other places, as of `stencil`, and the function there.
+
+    Returns
+    -------
+    float
+        The derivative. Its error is of the order of the square of the distances.
+
+    Examples
+    --------
+    >>> slope(1.0, 1.0, (0.5, 1.5), (0.25, 2.25))
+    2.0
+    >>> slope(0.0, 0.0, (1.0, 2.0), (1.0, 4.0))
+    0.0
+    """
+    cdef double[2] at = [places[0], places[1]]
+    cdef double[2] there = [values[0], values[1]]
+    return slope_of_three(x, value, at, there)
+
+
+def are_finite(const double[::1] values):
+    """Return whether no value is NaN or inf.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,)
+        The values.
+
+    Returns
+    -------
+    bool
+        True if none is, and if there are none.
+
+    Examples
+    --------
+    >>> are_finite(np.array([1.0, 2.0])), are_finite(np.array([1.0, np.inf]))
+    (True, False)
+    """
+    return all_finite(&values[0], values.shape[0]) if values.shape[0] else True
+
+
+cdef Pointer described(tuple pointer) except *:
+    cdef Pointer result
+    cdef size_t address = pointer[0], data = 0
+    result.takes_data = pointer[1] is not None
+    if result.takes_data:
+        data = pointer[1]
+    result.address = <void*> address
+    result.data = <void*> data
+    return result
+
+
+@cython.auto_pickle(False)
+@cython.final
+cdef class Function:
+    """A compiled function of n numbers, and its gradient.
+
+    Parameters
+    ----------
+    value : tuple (address, data)
+        Address of ``double f(int n, double *x)``, or ``double f(int n, double *x, void
+        *data)`` if data is an address and not None.
+    gradient : tuple (address, data), or None
+        Of ``void g(int n, double *x, double *gradient)``, or the like with data; None
+        for central differences.
+    at_once : bool
+        Whether `value` has the arguments of a gradient, and writes it.
+    n : int
+        Number of variables.
+    bounds : ndarray of float64, shape (2, n), or None
+        Differences are taken between these.
+
+    Attributes
+    ----------
+    n_values, n_gradients : int
+        Calls made of the functions.
+
+    Raises
+    ------
+    ValueError
+        If an address is 0 or a shape is wrong.
+    MemoryError
+        If there is no scratch memory: twice the size of a point.
+
+    Notes
+    -----
+    x is a copy of the point, which the functions may write to.
+    """
+    cdef Objective of
+    cdef const double[:, ::1] bounds
+
+    def __init__(
+        self, tuple value, tuple gradient, bint at_once, Py_ssize_t n,
+        const double[:, ::1] bounds,
+    ):
+        if not 1 <= n <= INT_MAX:
+            raise ValueError("n must be at least 1, and an int of C")
+        if not value[0] or gradient is not None and not gradient[0]:
+            raise ValueError("an address must not be 0")
+        if bounds is not None and (bounds.shape[0] != 2 or bounds.shape[1] != n):
+            raise ValueError("bounds must have shape (2, n)")
+        free(self.of.point)
+        self.of.point = <double*> malloc(2 * n * sizeof(double))
+        if self.of.point == NULL:
+            raise MemoryError()
+        self.of.place = self.of.point + n
+        self.of.n = <int> n
+        self.of.value = described(value)
+        self.of.gradient.address = NULL
+        if gradient is not None:
+            self.of.gradient = described(gradient)
+        self.of.at_once = at_once
+        self.of.n_values = self.of.n_gradients = 0
+        self.bounds = bounds
+        self.of.lower = self.of.upper = NULL
+        if bounds is not None:
+            self.of.lower = &bounds[0, 0]
+            self.of.upper = &bounds[1, 0]
+
+    def __dealloc__(self):
+        free(self.of.point)
+
+    @property
+    def n_values(self):
+        return self.of.n_values
+
+    @property
+    def n_gradients(self):
+        return self.of.n_gradients
+
+    def evaluate(self, const double[::1] point, double[::1] gradient):
+        """Return the value at a point, and write the gradient.
+
+        Parameters
+        ----------
+        point : ndarray of float64, shape (n,)
+            The point.
+        gradient : ndarray of float64, shape (n,), changed
+            The gradient there; NaN where the point or the value is not finite.
+
+        Returns
+        -------
+        float
+            The value; NaN where the point is not finite, and nothing is called.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree.
+        """
+        cdef double value
+        check_gradient(point, self.of.n)
+        check_gradient(gradient, self.of.n)
+        with nogil:
+            value = evaluate_function(&self.of, &point[0], &gradient[0])
+        return value
+
+
+def descend_function(
+    Function function, double[::1] params, const double[::1] rates,
+    double[:, ::1] trace, double[:, ::1] path, Update update=None,
+):
+    """Make steps of gradient descent on a compiled function.
+
+    Parameters
+    ----------
+    function : Function
+        The function.
+    params : ndarray of float64, shape (n,), changed
+        The point.
+    rates, trace, path, update
+        As in `descend`.
+
+    Returns
+    -------
+    n_rows : int
+        Rows of `trace` that were seen: all, or those before the first at which the
+        gradient is not finite though the value is.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    MemoryError
+        If there is no scratch memory: twice the size of `params`.
+
+    Notes
+    -----
+    Releases the GIL. Splitting the steps over several calls gives the same bits.
+    """
+    cdef Py_ssize_t n = params.shape[0], n_steps = rates.shape[0], t = 0, j
+    cdef double[2] idle
+    cdef Rule rule = chosen_rule(update, n, idle)
+    cdef double* memory
+    cdef double* gradient
+    cdef const double* point
+    cdef double value
+    if function.of.n != n:
+        raise ValueError("function must be one of as many variables as params has")
+    check_outputs(n_steps, n, trace, path)
+    memory = <double*> malloc(2 * n * sizeof(double))
+    if memory == NULL:
+        raise MemoryError()
+    gradient = memory + n
+    with nogil:
+        while t < trace.shape[0]:
+            point = next_point(&rule, &params[0], memory, t < n_steps)
+            value = evaluate_function(&function.of, point, gradient)
+            if value - value == 0.0 and not all_finite(gradient, n):
+                break
+            if path is not None:
+                for j in range(n):
+                    path[t, j] = point[j]
+            take_step(
+                &rule, value, point, gradient,
                 &rates[t] if t < n_steps else NULL, &params[0], &trace[t, 0],
             )
             t += 1

@@ -6,7 +6,10 @@ Tests run both and compare, benchmarks time both; nothing else imports this modu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ctypes
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -667,6 +670,130 @@ def descend_quadratic(
         if path is not None:
             path[t] = point
         update.take_step(float(value), point, slope, rate, params, trace[t])
+    return len(trace)
+
+
+def stencil(x: float, low: float, high: float) -> tuple[float, float]:
+    """Find two places for a difference, see ``gdfast._kernel.stencil``."""
+    step = 6.055454452393343e-06 * max(1.0, abs(x))  # cube root of 2^-52
+    if low <= x - step and x + step <= high or not low <= x <= high:
+        return x - step, x + step
+    room = high - x if high - x >= x - low else low - x
+    if room == 0:  # the variable is fixed
+        return x - step, x + step
+    step = math.copysign(min(step, abs(room) / 2), room)
+    return x + step, x + 2 * step
+
+
+def slope(
+    x: float,
+    value: float,
+    places: tuple[float, float],
+    values: tuple[float, float],
+) -> float:
+    """Return the slope of a parabola, see ``gdfast._kernel.slope``."""
+    (a, b), (at_a, at_b) = places, values
+    if a < x < b:
+        return (at_b - at_a) / (b - a)
+    near, far = a - x, b - x
+    return ((at_a - value) * far / near - (at_b - value) * near / far) / (far - near)
+
+
+def are_finite(values: Doubles) -> bool:
+    """Return whether all are, see ``gdfast._kernel.are_finite``."""
+    return bool(np.isfinite(values).all())
+
+
+class Function:
+    """A compiled function, see ``gdfast._kernel.Function``."""
+
+    def __init__(
+        self,
+        value: tuple[int, int | None],
+        gradient: tuple[int, int | None] | None,
+        at_once: bool,
+        n: int,
+        bounds: Doubles | None,
+    ) -> None:
+        if n < 1:
+            raise ValueError("n must be at least 1, and an int of C")
+        if not value[0] or (gradient is not None and not gradient[0]):
+            raise ValueError("an address must not be 0")
+        if bounds is not None and bounds.shape != (2, n):
+            raise ValueError("bounds must have shape (2, n)")
+        self.n, self.at_once, self.bounds = n, at_once, bounds
+        self.value = callable_at(value, ctypes.c_double, at_once)
+        self.gradient = gradient and callable_at(gradient, None, True)
+        self.n_values = self.n_gradients = 0
+
+    def evaluate(self, point: Doubles, gradient: Doubles) -> float:
+        """Return the value at a point, and write the gradient."""
+        check_gradient(point, self.n)
+        check_gradient(gradient, self.n)
+        gradient[:] = np.nan
+        if not np.isfinite(point).all():
+            return math.nan
+        value = self.call(point, gradient)
+        if self.at_once or not math.isfinite(value):
+            return value
+        if self.gradient is not None:
+            self.n_gradients += 1
+            self.gradient(self.n, point.copy(), gradient)
+            return value
+        at = point.copy()
+        for j, x in enumerate(point.tolist()):
+            low, high = -math.inf, math.inf
+            if self.bounds is not None:
+                low, high = self.bounds[:, j].tolist()
+            places, values = stencil(x, low, high), []
+            for at[j] in places:
+                values.append(self.call(at, gradient))
+            at[j] = x
+            gradient[j] = slope(x, value, places, (values[0], values[1]))
+        return value
+
+    def call(self, point: Doubles, gradient: Doubles) -> float:
+        """Return the value alone, unless the function writes the gradient too."""
+        self.n_values += 1
+        self.n_gradients += self.at_once
+        return float(self.value(self.n, point.copy(), *[gradient] * self.at_once))
+
+
+def callable_at(
+    pointer: tuple[int, int | None], result: Any, takes_gradient: bool
+) -> Callable[..., Any]:
+    """Return a C function of a number of values and one or two arrays of these."""
+    address, data = pointer
+    array = np.ctypeslib.ndpointer(np.float64)
+    types: list[Any] = [ctypes.c_int, array, *[array] * takes_gradient]
+    if data is None:
+        return ctypes.CFUNCTYPE(result, *types)(address)
+    function = ctypes.CFUNCTYPE(result, *types, ctypes.c_void_p)(address)
+    return lambda *arguments: function(*arguments, data)
+
+
+def descend_function(
+    function: Function,
+    params: Doubles,
+    rates: Doubles,
+    trace: Doubles,
+    path: Doubles | None,
+    update: Update | None = None,
+) -> int:
+    """Make steps on a function, see ``gdfast._kernel.descend_function``."""
+    update = chosen_rule(update, len(params))
+    if function.n != len(params):
+        raise ValueError("function must be one of as many variables as params has")
+    check_outputs(len(rates), len(params), trace, path)
+    for t in range(len(trace)):
+        point, rate = next_point(update, params, rates[t : t + 1])
+        gradient = np.empty_like(params)
+        value = function.evaluate(point, gradient)
+        if math.isfinite(value) and not np.isfinite(gradient).all():
+            return t
+        if path is not None:
+            path[t] = point
+        update.take_step(value, point, gradient, rate, params, trace[t])
     return len(trace)
 
 

@@ -324,6 +324,34 @@ def check_intercept(
     return array
 
 
+def check_x0(x0: object) -> NDArray[np.float64]:
+    """Return a point to start from as new float64 values that are finite.
+
+    Parameters
+    ----------
+    x0 : array-like, shape (n,), or a number
+        The point.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,) or ()
+        A copy.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not numbers, has another shape, no values or is not finite.
+    """
+    array = _floats(_array(x0, "x0"), "x0").astype(np.float64)
+    if array.ndim > 1 or array.size == 0:
+        raise ValueError(
+            f"x0 must be a number or have shape (n,), got shape {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"x0 must be finite, got {array}")
+    return array
+
+
 def check_number(
     value: object,
     name: str,

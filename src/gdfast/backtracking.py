@@ -9,7 +9,7 @@ import numpy as np
 
 from gdfast._typing import Doubles
 from gdfast.drivers import Updater, outputs
-from gdfast.sums import Summation
+from gdfast.sums import Objective
 
 GROWTH = 1.2  # of the rate after a step that was right at once
 SHRINKAGE = 0.5
@@ -67,8 +67,8 @@ class Backtracking:
 
     Parameters
     ----------
-    summation : Summation
-        Of the loss over the examples.
+    objective : Objective
+        Of the loss over the examples, or a function of the caller's.
     updater : Updater
         What is done with the gradient; its rule is gradient descent, accelerated or
         not.
@@ -107,13 +107,13 @@ class Backtracking:
 
     def __init__(
         self,
-        summation: Summation,
+        objective: Objective,
         updater: Updater,
         n_coef: int,
         l2: float,
         carried: Doubles | None = None,
     ) -> None:
-        self.summation = summation
+        self.objective = objective
         self.updater = updater
         self.origin = Carried(FIRST_RATE, None, None)
         if carried is not None:
@@ -131,7 +131,7 @@ class Backtracking:
     @property
     def values_per_step(self) -> int:
         """Values that a step reads at least."""
-        return self.summation.values_per_pass
+        return self.objective.values_per_pass
 
     def last_rate(self, n_iter: int) -> float:
         """Return the rate of the last step, or what would be tried first."""
@@ -191,7 +191,7 @@ class Backtracking:
         known = self.origin.seen
         if known is not None and np.array_equal(known.point, point):
             return known
-        gradient_sum, loss_sum, weight_sum = self.summation.gradient(point)
+        gradient_sum, loss_sum, weight_sum = self.objective.gradient(point)
         loss, mean_gradient = loss_sum / weight_sum, gradient_sum / weight_sum
         coef, gradient = point[: self._n_coef], mean_gradient.copy()
         with np.errstate(over="ignore", invalid="ignore"):

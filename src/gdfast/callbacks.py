@@ -37,15 +37,78 @@ class Iteration(NamedTuple):
     validation_loss: float | None = None
 
 
-def row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallback:
-    """Return what calls a callback from the loop, in the caller's units.
+class Point(NamedTuple):
+    """What a callback of `gdfast.minimize` is told before every update, and at the end.
+
+    Parameters
+    ----------
+    iteration : int
+        Its number, from 1.
+    x : ndarray of float64, shape (n,), or float
+        The point; a number if `x0` was one.
+    fun : float
+        The value of the function there.
+    """
+
+    iteration: int
+    x: Doubles | float
+    fun: float
+
+
+def iteration(units: Units) -> Callable[..., Iteration]:
+    """Return what makes of a row of a run what its callback is told.
+
+    Parameters
+    ----------
+    units : Units
+        The caller's.
+
+    Returns
+    -------
+    callable
+        For `row_callback`.
+    """
+
+    def of_row(
+        number: int, loss: float, params: Doubles, held_out: float | None
+    ) -> Iteration:
+        coef, intercept = units.model(params)
+        return Iteration(number, loss, coef, plain(intercept), held_out)
+
+    return of_row
+
+
+def point(scalar: bool) -> Callable[..., Point]:
+    """Return the same for the descent of a function.
+
+    Parameters
+    ----------
+    scalar : bool
+        Whether points are numbers for the caller.
+
+    Returns
+    -------
+    callable
+        For `row_callback`.
+    """
+
+    def of_row(number: int, value: float, params: Doubles, _: None) -> Point:
+        return Point(number, float(params[0]) if scalar else params.copy(), value)
+
+    return of_row
+
+
+def row_callback(
+    callback: Callable[[Any], Any], of_row: Callable[..., Any]
+) -> RowCallback:
+    """Return what calls a callback from the loop.
 
     Parameters
     ----------
     callback : callable
         The caller's; True, or `StopIteration`, ends the run.
-    units : Units
-        What parameters are turned into.
+    of_row : callable
+        Makes of a row what the caller is told.
 
     Returns
     -------
@@ -54,12 +117,11 @@ def row_callback(callback: Callable[[Iteration], Any], units: Units) -> RowCallb
     """
 
     def on_row(
-        iteration: int, loss: float, params: Doubles, held_out: float | None
+        number: int, loss: float, params: Doubles, held_out: float | None
     ) -> bool:
-        coef, intercept = units.model(params)
-        row = Iteration(iteration, loss, coef, plain(intercept), held_out)
+        told = of_row(number, loss, params, held_out)
         try:
-            result = callback(row)
+            result = callback(told)
             return isinstance(result, (bool, np.bool_)) and bool(result)
         except StopIteration:
             return True

@@ -105,6 +105,32 @@ def needs_moments(n_samples: int, n_params: int) -> bool:
     return n_params <= min(n_samples, MAX_EXACT)
 
 
+def second_moment(summation: Summation, n_params: int) -> Doubles:
+    """Return M itself, whatever it costs.
+
+    Parameters
+    ----------
+    summation : Summation
+        Over the examples; the loss and the targets are not used.
+    n_params : int
+        As in `largest_eigenvalue`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_params, n_params)
+        The mean of ``[x, 1] [x, 1]'``.
+    """
+    summation = _without_targets(summation)
+    if not isinstance(summation.examples.X, CSR):
+        sums = summation.moments(np.zeros(n_params))
+        return sums.moment / sums.totals.weight_sum
+    columns = []
+    for unit in np.eye(n_params):
+        gradient, _, weight_sum = summation.gradient(unit)
+        columns.append(gradient / weight_sum)
+    return np.array(columns)
+
+
 def _largest_eigenvalue(matrix: Doubles) -> float:
     """Return the largest eigenvalue of a symmetric matrix; NaN if it is not finite."""
     if len(matrix) > 2:

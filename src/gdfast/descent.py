@@ -13,6 +13,7 @@ from gdfast._typing import Doubles
 from gdfast.backtracking import Backtracking
 from gdfast.batches import Batches, OutOfTime
 from gdfast.drivers import Moments, Passes
+from gdfast.functions import Calls
 from gdfast.holdout import HeldOutLoss
 from gdfast.progress import Progress
 from gdfast.stopping import Monitor, Reason, Stop
@@ -33,7 +34,7 @@ MAX_SLICE_STEPS = 1 << 16  # bounds what is run in vain after a rule has held
 RowCallback = Callable[[int, float, Doubles, float | None], bool]
 
 
-Driver: TypeAlias = Passes | Moments | Backtracking | Batches
+Driver: TypeAlias = Passes | Moments | Backtracking | Batches | Calls
 
 
 class Best(NamedTuple):

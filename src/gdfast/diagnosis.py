@@ -10,7 +10,8 @@ from gdfast._typing import Doubles, Floats
 from gdfast.csr import CSR
 from gdfast.descent import Descended
 from gdfast.fit import Fit
-from gdfast.losses import LOSSES, Loss
+from gdfast.losses import LOSSES
+from gdfast.minimum import Minimum
 from gdfast.schedules import Constant, Schedule
 from gdfast.stopping import PACE_STEPS, Monitor, Reason
 from gdfast.sums import Examples
@@ -26,9 +27,9 @@ SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
 def explain(
     descent: Descended,
     monitor: Monitor,
-    examples: Examples,
+    examples: Examples | None,
     schedule: Schedule | None,
-    fit: Fit,
+    fit: Fit | Minimum,
 ) -> str:
     """Return why a run ended and, where it did not converge, what would help.
 
@@ -38,11 +39,11 @@ def explain(
         The run.
     monitor : Monitor
         Its stopping rules and last steps.
-    examples : Examples
-        The data it was run on.
+    examples : Examples or None
+        The data it was run on; None for a function.
     schedule : Schedule or None
         Its learning rates; None if every step found its own.
-    fit : Fit
+    fit : Fit or Minimum
         What came of it, with the learning rate and the largest stable one, which is
         NaN when squares of X overflow and None where it is not known.
 
@@ -62,7 +63,7 @@ def explain(
 
 
 def is_stuck(
-    descent: Descended, monitor: Monitor, examples: Examples, loss: Loss
+    descent: Descended, monitor: Monitor, examples: Examples | None, smooth: bool
 ) -> bool:
     """Whether a run that was cut short has come to nothing far from a minimum.
 
@@ -72,27 +73,28 @@ def is_stuck(
         The run.
     monitor : Monitor
         Its last steps.
-    examples : Examples
-        The data; columns that are standardised are not to blame.
-    loss : Loss
-        Its loss; the gradient of one with a kink may stay the same for long.
+    examples : Examples or None
+        The data; columns that are standardised are not to blame. None for a function,
+        which may have any shape.
+    smooth : bool
+        Whether the loss has no kink; with one the gradient may stay the same for long.
 
     Returns
     -------
     bool
         True if its loss and its gradient are known not to fall.
     """
-    if descent.n_iter < PACE_STEPS or examples.columns is not None or not loss.smooth:
+    if examples is None or examples.columns is not None or not smooth:
         return False
-    return descent.stalled and monitor.is_stuck
+    return descent.n_iter >= PACE_STEPS and descent.stalled and monitor.is_stuck
 
 
 def _reason(
     descent: Descended,
     monitor: Monitor,
-    examples: Examples,
+    examples: Examples | None,
     schedule: Schedule | None,
-    fit: Fit,
+    fit: Fit | Minimum,
 ) -> str:
     """Return the same of the run alone, whatever model of it is kept."""
     gtol, xtol, ftol = monitor.tolerances
@@ -113,8 +115,8 @@ def _reason(
             )
         case Reason.FTOL:
             return (
-                f"Converged {done}: the last one changed the loss by less than "
-                f"ftol={ftol:g} of it."
+                f"Converged {done}: the last one changed {_objective(fit)} by less "
+                f"than ftol={ftol:g} of it."
             )
         case Reason.HELD_OUT:
             assert descent.best is not None
@@ -125,8 +127,8 @@ def _reason(
             )
         case Reason.NO_CHANGE:
             return (
-                f"Converged {done}: the loss no longer falls, and the learning rate, "
-                f"{fit.learning_rate:.4g}, is the lowest."
+                f"Converged {done}: {_objective(fit)} no longer falls, and the "
+                f"learning rate, {fit.learning_rate:.4g}, is the lowest."
             )
         case Reason.CALLBACK:
             return f"Stopped by the callback {done}; {gradient}."
@@ -139,17 +141,17 @@ def _reason(
 def _unfinished(
     descent: Descended,
     monitor: Monitor,
-    examples: Examples,
+    examples: Examples | None,
     schedule: Schedule | None,
-    fit: Fit,
+    fit: Fit | Minimum,
 ) -> str:
     """Return how far a run was that was cut short, and what would have helped."""
     limit = descent.reason.value
     cause = "by Ctrl-C" if descent.reason is Reason.INTERRUPTED else f"at {limit}"
     gtol = monitor.tolerances.gtol
-    max_stable = fit.max_stable_learning_rate
+    max_stable = _max_stable(fit)
     rate, at_step = _largest_rate(schedule, descent, fit)
-    loss = LOSSES[fit.loss_name]
+    smooth = isinstance(fit, Minimum) or LOSSES[fit.loss_name].smooth
     parts = [
         f"Stopped {cause} after {_count(descent.n_iter, 'iteration')}; the largest "
         f"gradient component is {descent.gradient_max:.4g}"
@@ -161,25 +163,27 @@ def _unfinished(
     before, after = descent.last_losses
     parts[0] += ", and "
     if descent.stalled:
-        parts[0] += "the loss no longer falls."
+        parts[0] += f"{_objective(fit)} no longer falls."
     elif before > 0:
         fall = 100 * (before - after) / before
-        parts[0] += f"the last one lowered the loss by {fall:.2g} %."
+        parts[0] += f"the last one lowered {_objective(fit)} by {fall:.2g} %."
     else:  # which has no parts
-        parts[0] += f"the last one lowered the loss by {before - after:.2g}."
-    pace = monitor.pace() if gtol and loss.smooth else 0.0  # a kink stays steep
+        fall = before - after
+        parts[0] += f"the last one lowered {_objective(fit)} by {fall:.2g}."
+    pace = monitor.pace() if gtol and smooth else 0.0  # a kink stays steep
     if pace:
         more = _count(math.ceil(monitor.way_to(gtol) / pace), "iteration")
         parts.append(f"At the present pace gtol={gtol:g} needs about {more} more.")
     if max_stable is not None and rate >= max_stable:
         parts.append(_too_large(rate, at_step, max_stable, examples))
         return " ".join(parts)
-    unevenness = _unevenness(
-        examples, len(descent.params) > examples.X.shape[1] * examples.n_outputs
-    )
+    unevenness = 1.0
+    if examples is not None:
+        n_coef = examples.X.shape[1] * examples.n_outputs
+        unevenness = _unevenness(examples, len(descent.params) > n_coef)
     assert monitor.zero is not None
     error = descent.gradient_max * unevenness * unevenness
-    stuck = is_stuck(descent, monitor, examples, loss())
+    stuck = is_stuck(descent, monitor, examples, smooth)
     if descent.stalled and not stuck and error <= MINIMUM * monitor.zero[1]:
         return f"{parts[0]} Gradient descent can do no more here, to rounding."
     advice = _advice(unevenness, rate, at_step, max_stable)
@@ -197,7 +201,8 @@ def _unfinished(
             "a learning_rate that falls, or average=True, as steps on batches end up "
             "wandering around the minimum"
         )
-    if descent.stalled and not loss.smooth:
+    fixed = schedule is not None  # a function may have any shape
+    if descent.stalled and (not smooth or (examples is None and fixed)):
         advice.append(
             "a smaller learning_rate, as steps too long cross the minimum to and fro"
         )
@@ -216,19 +221,25 @@ def _unfinished(
 def _divergence(
     descent: Descended,
     monitor: Monitor,
-    examples: Examples,
+    examples: Examples | None,
     schedule: Schedule | None,
-    fit: Fit,
+    fit: Fit | Minimum,
 ) -> str:
     """Return iteration, learning rate, the largest stable one and what to do."""
     assert monitor.first is not None
     # The first epoch's loss is not that of the start.
     losses = np.append(monitor.first[0], descent.rows.losses[1:])
-    max_stable = fit.max_stable_learning_rate
+    if losses[-1] == -math.inf:
+        return (
+            f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} "
+            f"{_objective(fit)} is -inf. It falls without bound: what has no minimum "
+            "needs bounds."
+        )
+    max_stable = _max_stable(fit)
     lowest = int(np.nanargmin(losses))
     seen = (
-        f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} the "
-        f"loss is {losses[-1]:.6g}, up from {losses[lowest]:.6g} "
+        f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} "
+        f"{_objective(fit)} is {losses[-1]:.6g}, up from {losses[lowest]:.6g} "
         f"{f'after {lowest}' if lowest else 'at the start'}."
     )
     if max_stable is not None and math.isnan(max_stable):
@@ -239,11 +250,22 @@ def _divergence(
     return f"{seen} {cause}"
 
 
+def _objective(fit: Fit | Minimum) -> str:
+    """Return what to call what the run lowers."""
+    return "fun" if isinstance(fit, Minimum) else "the loss"
+
+
+def _max_stable(fit: Fit | Minimum) -> float | None:
+    """Return the largest stable learning rate; None where it is not known."""
+    return None if isinstance(fit, Minimum) else fit.max_stable_learning_rate
+
+
 def _largest_rate(
-    schedule: Schedule | None, descent: Descended, fit: Fit
+    schedule: Schedule | None, descent: Descended, fit: Fit | Minimum
 ) -> tuple[float, int]:
     """Return the largest rate of a run and, if it was not always this, its step."""
-    if schedule is None or isinstance(schedule, Constant) or fit.method == "batches":
+    epochs = isinstance(fit, Fit) and fit.method == "batches"
+    if schedule is None or isinstance(schedule, Constant) or epochs:
         return fit.learning_rate, 0  # an epoch is many updates
     done = fit.n_iter - descent.n_iter
     n_steps = max(descent.n_iter, 1)
@@ -259,17 +281,19 @@ def _largest_rate(
 
 
 def _too_large(
-    rate: float, at_step: int, max_stable: float | None, examples: Examples
+    rate: float, at_step: int, max_stable: float | None, examples: Examples | None
 ) -> str:
     """Return the largest stable learning rate beside the one used, and what to do."""
     of_step = f" of step {at_step}" if at_step else ""
     if max_stable is None:  # of a loss that curves without bound, or an adaptive rule
         todo = f"learning_rate={rate:g}{of_step} is too large. Pass a smaller one"
+        if examples is None:
+            return f"{todo}."
         scale = ", or scale the columns with standardize=True"
         return f"{todo}{scale if examples.columns is None else ''}."
     place = "above" if rate > max_stable else "at" if rate == max_stable else "below"
     todo = 'Pass a smaller learning_rate, or "auto"'
-    if examples.columns is None:
+    if examples is not None and examples.columns is None:
         todo += ", or scale the columns with standardize=True"
     return (
         f"learning_rate={rate:g}{of_step} is {place} the largest stable one, "

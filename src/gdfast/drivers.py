@@ -22,6 +22,7 @@ from gdfast.sums import (
     CHUNK_VALUES,
     Examples,
     GradientSum,
+    Objective,
     Summation,
     moment_room,
 )
@@ -88,6 +89,7 @@ class Updater:
         schedule: Schedule | None = None,
     ) -> None:
         self.schedule = schedule
+        self._looks_ahead = optimizer.looks_ahead
         self.state = np.zeros(2 + optimizer.n_slots * n_params)
         self.step = kernel.Update(
             optimizer.kind,
@@ -111,8 +113,9 @@ class Updater:
         ndarray of float64, shape (n_params,)
             A copy of them, but for rules that look ahead.
         """
-        point = np.empty_like(params)
-        self.step.look_ahead(params, point)
+        point = params.copy()
+        if self._looks_ahead:
+            self.step.look_ahead(params, point)
         return point
 
     def rates(self, steps: range) -> Doubles:
@@ -239,21 +242,7 @@ class Passes:
                 *(params, rates, trace, path, step, examples.n_outputs),
             )
             return trace, path
-        for t in range(len(trace)):
-            rate, point = None, params.copy()
-            if t < len(rates):
-                rate, point = rates[t : t + 1], self.updater.look_ahead(params)
-            totals = self.summation.gradient(point)
-            if path is not None:
-                path[t] = point
-            step.take_step(
-                totals.loss_sum / totals.weight_sum,
-                point,
-                totals.gradient / totals.weight_sum,
-                rate,
-                params,
-                trace[t],
-            )
+        take_each_step(self.summation, self.updater, params, rates, trace, path)
         return trace, path
 
 
@@ -441,6 +430,49 @@ def outputs(
     n_rows = n_steps + end
     path = np.empty((n_rows, len(params))) if keep_path else None
     return np.empty((n_rows, 3)), path
+
+
+def take_each_step(
+    objective: Objective,
+    updater: Updater,
+    params: Doubles,
+    rates: Doubles,
+    trace: Doubles,
+    path: Doubles | None,
+) -> None:
+    """Make steps one by one, by totals that are asked for in each.
+
+    Parameters
+    ----------
+    objective : Objective
+        Gives the totals.
+    updater : Updater
+        What is done with the gradient.
+    params : ndarray of float64, shape (n_params,), changed
+        The parameters.
+    rates : ndarray of float64, shape (n_steps,)
+        Learning rate of every step.
+    trace : ndarray of float64, shape (n_steps, 3) or (n_steps + 1, 3), changed
+        As `Passes.take_steps` returns it.
+    path : ndarray of float64, shape (len(trace), n_params), or None, changed
+        That as well.
+    """
+    for t in range(len(trace)):
+        if t < len(rates):
+            rate, point = rates[t : t + 1], updater.look_ahead(params)
+        else:
+            rate, point = None, params.copy()
+        totals = objective.gradient(point)
+        if path is not None:
+            path[t] = point
+        updater.step.take_step(
+            totals.loss_sum / totals.weight_sum,
+            point,
+            totals.gradient / totals.weight_sum,
+            rate,
+            params,
+            trace[t],
+        )
 
 
 def choose(

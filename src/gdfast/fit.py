@@ -84,7 +84,7 @@ class State(NamedTuple):
 
 
 class Late(Generic[T]):
-    """A field of a fit that may be given as a function of it, called when first read.
+    """A field of a result that may be a function of it, called when first read.
 
     Then the value takes its place, and what the function held is let go.
     """
@@ -104,8 +104,23 @@ class Late(Generic[T]):
         fit.__dict__[self.name] = value
 
 
+class Kept:
+    """What results have in common: pickles that say which version wrote them."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields, with the format and the version that wrote them."""
+        state = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        return {"format": FORMAT, "version": __version__, **state}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the fields of a pickled result."""
+        _check_written(state)
+        for each in fields(self):  # type: ignore[arg-type]
+            object.__setattr__(self, each.name, state[each.name])
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Fit:
+class Fit(Kept):
     """A linear model, and how it was found.
 
     Parameters
@@ -290,24 +305,13 @@ class Fit:
             file.write(MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
             file.write(content)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the fields, with the format and the version that wrote them."""
-        state = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {"format": FORMAT, "version": __version__, **state}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the fields of a pickled fit."""
-        _check_written(state)
-        for each in fields(self):
-            object.__setattr__(self, each.name, state[each.name])
-
     def __str__(self) -> str:
         """Return a summary of a few lines."""
         n_features = self.coef.shape[-1]
         names = self.feature_names or [f"x{j + 1}" for j in range(n_features)]
         rows = [
-            *_shown([f"coef {name}" for name in names], self.coef),
-            *_shown(["intercept"], np.asarray(self.intercept)[..., None]),
+            *shown([f"coef {name}" for name in names], self.coef),
+            *shown(["intercept"], np.asarray(self.intercept)[..., None]),
         ]
         params = [f"{name}={value:g}" for name, value in self.loss_params.items()]
         penalty = "".join(f" + {by:g} {name}" for name, by in self.penalty.items())
@@ -323,15 +327,14 @@ class Fit:
             ("iterations", str(self.n_iter)),
             ("learning rate", f"{self.learning_rate:.6g}{note}"),
         ]
-        width = max(len(label) for label, _ in rows)
-        lines = [f"{label.ljust(width)}  {value}" for label, value in rows]
-        return "\n".join([*lines, self.stop_reason])
+        return summary(rows, self.stop_reason)
 
 
-def settle(fit: Fit) -> None:
-    """Find now what would be found in the data when it is first read."""
-    for name in ("stop_reason", "max_stable_learning_rate"):
-        getattr(fit, name)
+def settle(result: Kept) -> None:
+    """Find now all but the history that would be found when it is first read."""
+    for each in fields(result):  # type: ignore[arg-type]
+        if each.name != "history":
+            getattr(result, each.name)
 
 
 class DivergenceError(ArithmeticError):
@@ -341,16 +344,16 @@ class DivergenceError(ArithmeticError):
     ----------
     message : str
         Iteration, learning rate, the largest stable one and what to do.
-    fit : Fit
-        The run until then, with its history; not a model to use.
+    fit : Fit or Minimum
+        The run until then, with its history; not a model to use, nor a minimum.
 
     Attributes
     ----------
-    fit : Fit
+    fit : Fit or Minimum
         As passed.
     """
 
-    def __init__(self, message: str, fit: Fit) -> None:
+    def __init__(self, message: str, fit: Any) -> None:
         super().__init__(message, fit)
         self.fit = fit
 
@@ -445,8 +448,21 @@ def _listed(names: tuple[str, ...] | None) -> str:
     return ", ".join([*shown, "..."] if len(names or ()) > 8 else shown)
 
 
-def _shown(labels: list[str], values: Doubles) -> list[tuple[str, str]]:
-    """Return the first rows of a summary for values of one output, or of each."""
+def shown(labels: list[str], values: Doubles) -> list[tuple[str, str]]:
+    """Return the first rows of a summary for values of one output, or of each.
+
+    Parameters
+    ----------
+    labels : list of str
+        Their names.
+    values : ndarray of float64, shape (n,) or (n_outputs, n)
+        The values.
+
+    Returns
+    -------
+    list of pair of str
+        Labels and values; the last one may say how many were left out.
+    """
     if values.ndim == 2:
         labels = [f"{label} [{k}]" for k in range(len(values)) for label in labels]
     terms = list(zip(labels, values.flat, strict=True))[:SHOWN_COEFFICIENTS]
@@ -454,3 +470,23 @@ def _shown(labels: list[str], values: Doubles) -> list[tuple[str, str]]:
     if values.size > len(terms):
         rows.append(("...", f"{values.size - len(terms)} more"))
     return rows
+
+
+def summary(rows: list[tuple[str, str]], stop_reason: str) -> str:
+    """Return what a result is printed as.
+
+    Parameters
+    ----------
+    rows : list of pair of str
+        Labels and values.
+    stop_reason : str
+        Why the run ended.
+
+    Returns
+    -------
+    str
+        Some lines.
+    """
+    width = max(len(label) for label, _ in rows)
+    lines = [f"{label.ljust(width)}  {value}" for label, value in rows]
+    return "\n".join([*lines, stop_reason])

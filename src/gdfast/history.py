@@ -30,7 +30,9 @@ class History:
         ``loss`` (float64, the mean loss) and, with early stopping, ``validation_loss``
         (float64, that of the rows held out). Of several outputs
         ``coef`` has shape (n_outputs, n_features) and ``intercept`` shape
-        (n_outputs,).
+        (n_outputs,). Of a function that `gdfast.minimize` descends there are, beside
+        ``iteration``, its value ``fun`` and, in a full history, before it the point
+        ``x``, of the shape of `x0`.
     feature_names : tuple of str or None
         Titles of the coefficients.
 
@@ -95,30 +97,42 @@ class History:
         History
             With iterations numbered from the one after these.
         """
-        fields: list[Any] = [("iteration", np.int64)]
-        if coef is not None:
-            fields.append(("coef", np.float64, coef.shape[1:]))
-        if intercept is not None:
-            fields.append(("intercept", np.float64, intercept.shape[1:]))
-        fields.append(("loss", np.float64))
-        if validation_loss is not None:
-            fields.append(("validation_loss", np.float64))
-        array = np.empty(len(loss), dtype=fields)
-        array["iteration"] = np.arange(done + 1, done + len(loss) + 1)
-        array["loss"] = loss
-        if validation_loss is not None:
-            array["validation_loss"] = validation_loss
-        if coef is not None:
-            array["coef"] = coef
-        if intercept is not None:
-            array["intercept"] = intercept
-        return cls(array, feature_names)
+        columns = {
+            "coef": coef,
+            "intercept": intercept,
+            "loss": loss,
+            "validation_loss": validation_loss,
+        }
+        return cls(_table(done, columns), feature_names)
+
+    @classmethod
+    def of_function(cls, fun: Doubles, x: Doubles | None, done: int) -> History:
+        """Make a history of a descent of a function.
+
+        Parameters
+        ----------
+        fun : ndarray of float64, shape (n_rows,)
+            Its values.
+        x : ndarray of float64, shape (n_rows, n) or (n_rows,), or None
+            The points.
+        done : int
+            Iterations made before.
+
+        Returns
+        -------
+        History
+            With iterations numbered from the one after these.
+        """
+        return cls(_table(done, {"x": x, "fun": fun}))
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Titles of the printed columns."""
         titles = ["iteration"]
         fields = self.array.dtype.names or ()
+        if "x" in fields:
+            shape = self.array["x"].shape[1:]
+            titles += [f"x[{j}]" for j in range(shape[0])] if shape else ["x"]
         if "coef" in fields:
             *outputs, n_features = self.array["coef"].shape[1:]
             if self.feature_names is not None and n_features > 1:
@@ -130,14 +144,18 @@ class History:
             titles += _of_outputs(weights, outputs)
         if "intercept" in fields:
             titles += _of_outputs(["bias"], list(self.array["intercept"].shape[1:]))
-        titles += [name for name in fields if name.endswith("loss")]
+        titles += [name for name in fields if name.endswith(("loss", "fun"))]
         return tuple(titles)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return a column by its name, that of a field of `array`."""
         fields = self.array.dtype.names or ()
         if name not in fields:
-            hint = "" if "coef" in fields else '; train(history="full")'
+            hint = ""
+            if not {"coef", "x"} & {*fields}:
+                hint = (
+                    f'; {"train" if "loss" in fields else "minimize"}(history="full")'
+                )
             raise KeyError(f"this history has no {name!r}{hint}")
         column: NDArray[Any] = self.array[name]
         return column
@@ -216,6 +234,19 @@ class History:
         for name in rows.dtype.names or ():
             columns += list(rows[name].reshape(len(rows), -1).T)
         return columns
+
+
+def _table(done: int, columns: dict[str, Doubles | None]) -> NDArray[Any]:
+    """Return columns, of which some may be None, as a structured array."""
+    given = {name: values for name, values in columns.items() if values is not None}
+    fields: list[Any] = [("iteration", np.int64)]
+    fields += [(name, np.float64, column.shape[1:]) for name, column in given.items()]
+    n_rows = len(next(iter(given.values())))
+    array = np.empty(n_rows, dtype=fields)
+    array["iteration"] = np.arange(done + 1, done + n_rows + 1)
+    for name, column in given.items():
+        array[name] = column
+    return array
 
 
 def _of_outputs(titles: list[str], outputs: list[int]) -> list[str]:

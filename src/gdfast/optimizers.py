@@ -38,12 +38,15 @@ class Optimizer:
     published_rate : float or None
         The learning rate that its authors recommend; None where the right one depends
         on the curvature of the loss.
+    looks_ahead : bool
+        Whether it takes the gradient not at the parameters but where inertia leads.
     """
 
     kind: ClassVar[int]
     name: ClassVar[str]
     n_slots: ClassVar[int] = 1
     published_rate: ClassVar[float | None] = None
+    looks_ahead: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Check the constants: from 0 to below 1, an epsilon above 0."""
@@ -150,6 +153,7 @@ class Nesterov(Optimizer):
 
     kind = 2
     name = "nesterov"
+    looks_ahead = True
 
     @property
     def stability(self) -> float:
@@ -182,6 +186,7 @@ class Accelerated(Optimizer):
 
     kind = 3
     name = "accelerated"
+    looks_ahead = True
 
     @property
     def stability(self) -> float:

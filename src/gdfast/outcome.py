@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -11,15 +12,17 @@ import numpy as np
 from gdfast._typing import Doubles
 from gdfast._validation import raise_nonfinite
 from gdfast.batches import Batches
-from gdfast.descent import Descended
+from gdfast.descent import Best, Descended, Driver
 from gdfast.diagnosis import explain
 from gdfast.drivers import Moments
-from gdfast.fit import Fit, Sampling, State, settle
+from gdfast.fit import DivergenceError, Fit, Sampling, State, settle
 from gdfast.history import History
+from gdfast.losses import Loss
+from gdfast.minimum import Minimum
 from gdfast.preparation import Prepared
 from gdfast.rates import costs_little, curvature, find_stable_rate, stable_rate
 from gdfast.settings import Settings
-from gdfast.stopping import Reason
+from gdfast.stopping import ConvergenceWarning, Monitor, Reason
 from gdfast.sums import Examples
 from gdfast.units import Units, plain
 
@@ -30,7 +33,7 @@ from gdfast.units import Units, plain
 KEPT_VALUES = 4096
 
 
-def raise_unstarted(run: Prepared, descent: Descended) -> None:
+def raise_unstarted(run: Prepared, descent: Descended, loss: Loss) -> None:
     """Raise for a start whose loss is not finite.
 
     Parameters
@@ -39,6 +42,8 @@ def raise_unstarted(run: Prepared, descent: Descended) -> None:
         The run before its first step.
     descent : Descended
         What came of it.
+    loss : Loss
+        The loss.
 
     Raises
     ------
@@ -53,8 +58,8 @@ def raise_unstarted(run: Prepared, descent: Descended) -> None:
     if run.start.params.any():
         culprits = "coef_init, intercept_init, X or y"
     raise ValueError(
-        f"{culprits} has values too large for the loss "
-        f"{run.driver.summation.loss.name!r}, which is not finite"
+        f"{culprits} has values too large for the loss {loss.name!r}, which is not "
+        "finite"
     )
 
 
@@ -119,13 +124,38 @@ def make_fit(
             updater.state,
             driver.method,
             driver.carried,
-            _watched(run, descent),
+            what_was_watched(driver, monitor, best),
             sampling,
         ),
     )
     if not small:
         settle(fit)  # which lets the data go
     return fit
+
+
+def tell(fit: Fit | Minimum, descent: Descended, warns: bool) -> None:
+    """Raise or warn if a run did not do what it was asked to.
+
+    Parameters
+    ----------
+    fit : Fit or Minimum
+        What came of it.
+    descent : Descended
+        Its steps.
+    warns : bool
+        Whether it was to come to more before `max_iter` or `max_seconds` ended it; the
+        caller of the caller is warned.
+
+    Raises
+    ------
+    DivergenceError
+        If it diverged.
+    """
+    if descent.reason is Reason.DIVERGED:
+        raise DivergenceError(fit.stop_reason, fit)
+    ended = descent.reason in (Reason.MAX_ITER, Reason.MAX_SECONDS)
+    if ended and warns:
+        warnings.warn(fit.stop_reason, ConvergenceWarning, stacklevel=3)
 
 
 def _stable_rate(
@@ -162,12 +192,29 @@ def _stable_rate(
     return None
 
 
-def _watched(run: Prepared, descent: Descended) -> Doubles | None:
-    """Return what rules that wait for a lower loss know at the end of a run."""
-    patience, best = run.monitor.patience, descent.best
+def what_was_watched(
+    driver: Driver, monitor: Monitor, best: Best | None = None
+) -> Doubles | None:
+    """Return what rules that wait for a lower loss know at the end of a run.
+
+    Parameters
+    ----------
+    driver : Driver
+        Made the steps.
+    monitor : Monitor
+        Watched them.
+    best : Best or None
+        The model that is kept, if it is not the last one.
+
+    Returns
+    -------
+    ndarray of float64 or None
+        For the state of the run; None if no rule waits.
+    """
+    patience = monitor.patience
     if patience is None:
         return None
-    known = [run.driver.last_rate(0), patience.lowest, patience.waited]
+    known = [driver.last_rate(0), patience.lowest, patience.waited]
     if best is None:
         return np.array(known)
     return np.array([*known, best.n_iter, best.held_out, *best.params])

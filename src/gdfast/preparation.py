@@ -356,7 +356,7 @@ def prepare(
         driver.go_on(before.carried)
     best, others = None, None
     if monitor.patience and before is not None and before.watched is not None:
-        best = _recall(before.watched, monitor.patience, updater)
+        best = recall(before.watched, monitor.patience, updater)
     if held_out is not None:
         others = HeldOutLoss(loss, held_out._replace(columns=examples.columns), team)
     return Prepared(
@@ -381,15 +381,30 @@ def _monitor(
         falls and not (epochs or adapts),
         epochs,
         patience,
-        looks_ahead=settings.optimizer.name in ("nesterov", "accelerated"),
+        looks_ahead=settings.optimizer.looks_ahead,
     )
     if epochs:  # the first one does not show it
         monitor.first = look_at(driver, params)
     return monitor
 
 
-def _recall(watched: Doubles, patience: Patience, updater: Updater) -> Best | None:
-    """Make rules that wait for a lower loss know what they knew at the end of a run."""
+def recall(watched: Doubles, patience: Patience, updater: Updater) -> Best | None:
+    """Make rules that wait for a lower loss know what they knew at the end of a run.
+
+    Parameters
+    ----------
+    watched : ndarray of float64
+        That of the state of the run.
+    patience : Patience
+        Waits.
+    updater : Updater
+        Has the learning rate.
+
+    Returns
+    -------
+    Best or None
+        The best model until then, if rows were held out.
+    """
     rate, patience.lowest, waited, *best = watched[:KNOWN].tolist()
     patience.waited = int(waited)
     if isinstance(updater.schedule, Adaptive):

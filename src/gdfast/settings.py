@@ -112,7 +112,7 @@ def check_deadline(max_seconds: object) -> float:
 
 
 def check_rate(
-    learning_rate: object, rule: Optimizer, loss: Loss
+    learning_rate: object, rule: Optimizer, loss: Loss | None
 ) -> tuple[bool, Schedule | None]:
     """Return how the rates of the steps come about.
 
@@ -122,8 +122,8 @@ def check_rate(
         The argument of `train`.
     rule : Optimizer
         The update rule.
-    loss : Loss
-        The loss.
+    loss : Loss or None
+        The loss; None for a function, of which nothing is known.
 
     Returns
     -------
@@ -143,19 +143,27 @@ def check_rate(
         )
     if not isinstance(learning_rate, str):
         return False, check_schedule(learning_rate, "learning_rate", RATE_NOTE)
-    can_backtrack = loss.smooth and rule.name in BACKTRACKING
+    bent = math.inf if loss is None else loss.max_curvature
+    can_backtrack = (loss is None or loss.smooth) and rule.name in BACKTRACKING
     if learning_rate == "backtracking":
         if can_backtrack:
             return True, None
+        what = "a function" if loss is None else repr(loss.name)
         raise ValueError(
             'learning_rate="backtracking" is for losses without a kink and the '
-            f"optimizers {' and '.join(map(repr, BACKTRACKING))}, not for "
-            f"{loss.name!r} with {rule.name!r}"
+            f"optimizers {' and '.join(map(repr, BACKTRACKING))}, not for {what} with "
+            f"{rule.name!r}"
         )
     if rule.published_rate is not None:
         return False, Constant(rule.published_rate)
-    if loss.max_curvature < math.inf or can_backtrack:
-        return loss.max_curvature == math.inf, None
+    if bent < math.inf or can_backtrack:
+        return bent == math.inf, None
+    if loss is None:
+        raise ValueError(
+            f"learning_rate must be given for a function with the optimizer "
+            f'{rule.name!r}: "auto" would come from its largest curvature, of which '
+            "nothing is known"
+        )
     raise ValueError(
         f"learning_rate must be given for the loss {loss.name!r} with the optimizer "
         f'{rule.name!r}: "auto" comes from the largest curvature of the loss, which '

@@ -338,9 +338,11 @@ class Monitor:
         first, zero = float(self.first[0]), float(self.zero[0])
         if self.falls:
             return first
-        # A perceptron begins at 0, which is no measure.
         measure = max(first, zero)
-        return FAR_ABOVE * (measure if measure > 0 else max(self.early))
+        if measure > 0:
+            return FAR_ABOVE * measure
+        # A perceptron begins at 0, which is no measure, and a function anywhere.
+        return measure + FAR_ABOVE * (-measure if measure < 0 else max(self.early))
 
     def _rounding(self, loss: Any) -> Any:
         """Return the largest rise of a loss (number or array) that rounding explains.

@@ -7,7 +7,7 @@ and one machine are added up alike.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,6 +162,30 @@ class GradientSum(NamedTuple):
     gradient: Doubles
     loss_sum: float
     weight_sum: float
+
+
+class Objective(Protocol):
+    """What has a mean loss and its gradient: a `Summation`, or what stands for one."""
+
+    @property
+    def values_per_pass(self) -> int:
+        """Values that finding them reads."""
+        ...
+
+    def gradient(self, params: Doubles) -> GradientSum:
+        """Return the sums at some parameters.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_params,)
+            The parameters.
+
+        Returns
+        -------
+        GradientSum
+            Sums of loss, gradient and weight.
+        """
+        ...
 
 
 class MomentSum(NamedTuple):

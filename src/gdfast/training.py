@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from numbers import Integral
@@ -27,14 +26,14 @@ from gdfast._validation import (
     raise_nonfinite,
 )
 from gdfast.batches import check_batches, put_back, sampling_of
-from gdfast.callbacks import Iteration, row_callback
+from gdfast.callbacks import Iteration, iteration, row_callback
 from gdfast.descent import descend
 from gdfast.diagnosis import is_stuck
-from gdfast.fit import EVERY_ROW, DivergenceError, Fit
+from gdfast.fit import EVERY_ROW, Fit
 from gdfast.holdout import hold_out
 from gdfast.losses import Loss, check_loss
 from gdfast.optimizers import Optimizer, check_optimizer
-from gdfast.outcome import make_fit, raise_unstarted
+from gdfast.outcome import make_fit, raise_unstarted, tell
 from gdfast.penalties import check_bounds, check_penalty
 from gdfast.preparation import (
     check_resume,
@@ -55,7 +54,6 @@ from gdfast.settings import (
     check_rate,
     check_tolerances,
 )
-from gdfast.stopping import ConvergenceWarning, Reason
 from gdfast.sums import Examples, GradientSum, Summation
 from gdfast.targets import check_targets
 from gdfast.threads import Team
@@ -390,7 +388,7 @@ def train(
         before = check_resume(resume)
         if not (coef_init is None and intercept_init is None):
             raise ValueError("resume takes the place of coef_init and intercept_init")
-    examples, outputs, feature_names = _examples(chosen, X, y, sample_weight)
+    examples, outputs, feature_names = checked_examples(chosen, X, y, sample_weight)
     if class_weight is not None:
         if not chosen.has_labels:
             raise ValueError(f"class_weight has no use for the loss {chosen.name!r}")
@@ -472,17 +470,13 @@ def train(
                 best=run.best,
                 on_interrupt=team.end if settings.on_interrupt == "return" else None,
                 every=settings.callback_every,
-                on_row=None if callback is None else row_callback(callback, units),
+                on_row=callback and row_callback(callback, iteration(units)),
                 progress=progress,
             )
-    raise_unstarted(run, descent)
+    raise_unstarted(run, descent, chosen)
     fit = make_fit(run, descent, settings, sampling, feature_names)
-    if descent.reason is Reason.DIVERGED:
-        raise DivergenceError(fit.stop_reason, fit)
-    ended = descent.reason in (Reason.MAX_ITER, Reason.MAX_SECONDS)
     aimed = any(settings.tolerances)
-    if ended and (aimed or is_stuck(descent, run.monitor, examples, chosen)):
-        warnings.warn(fit.stop_reason, ConvergenceWarning, stacklevel=2)
+    tell(fit, descent, aimed or is_stuck(descent, run.monitor, examples, chosen.smooth))
     return fit
 
 
@@ -599,7 +593,7 @@ def gradient(
     return np.stack(of_coef, axis=1), of_intercept
 
 
-def _examples(
+def checked_examples(
     loss: Loss,
     X: object,
     y: object,
@@ -625,7 +619,7 @@ def _totals(
     """Return the sums at a given model."""
     chosen = check_loss(loss)
     outputs = count_outputs(coef)
-    examples, outputs, _ = _examples(chosen, X, y, sample_weight, outputs)
+    examples, outputs, _ = checked_examples(chosen, X, y, sample_weight, outputs)
     n_features = examples.X.shape[1]
     params = Units(None, n_features, fit_intercept=True, outputs=outputs).params(
         check_coef(coef, n_features, outputs), check_intercept(intercept, outputs)

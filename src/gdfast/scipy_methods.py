@@ -1,0 +1,184 @@
+"""Gradient descent as a method of `scipy.optimize.minimize`."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gdfast._typing import Doubles
+from gdfast.callbacks import Point
+from gdfast.fit import DivergenceError
+from gdfast.minimization import minimize
+from gdfast.stopping import ConvergenceWarning
+
+GTOL = 1e-5  # as of SciPy's methods that go by the gradient
+
+
+def scipy_method(
+    fun: Callable[..., Any],
+    x0: ArrayLike,
+    args: Any = (),
+    *,
+    jac: Callable[..., Any] | None = None,
+    hess: Any = None,
+    hessp: Any = None,
+    bounds: Any = None,
+    constraints: Any = (),
+    callback: Callable[..., Any] | None = None,
+    tol: float | None = None,
+    maxiter: int = 1000,
+    **options: Any,
+) -> Any:
+    """Minimise a function for `scipy.optimize.minimize`, as its `method`.
+
+    Parameters
+    ----------
+    fun : callable
+        The function.
+    x0 : ndarray of float64, shape (n,)
+        Where to start.
+    args : tuple
+        Further arguments of `fun` and `jac`.
+    jac : callable or None
+        The gradient; None for central differences.
+    hess, hessp : object
+        Not used; a warning says so.
+    bounds : Bounds, sequence of pairs (min, max) or None
+        Of each variable, with None for no bound.
+    constraints : object
+        There may be none.
+    callback : callable or None
+        Called after every iteration as ``callback(intermediate_result=result)`` if its
+        only parameter has this name, else as ``callback(x)``; may raise
+        `StopIteration`.
+    tol : float or None
+        The `gtol` of `gdfast.minimize`, if this is not among the options; 1e-5 if no
+        tolerance is given.
+    maxiter : int
+        Its `max_iter`.
+    **options
+        Further ones of its arguments: `optimizer`, `learning_rate`, `xtol` and so on.
+
+    Returns
+    -------
+    scipy.optimize.OptimizeResult
+        With `x`, `fun`, `success`, `status` (0 for success, 2 for a divergence, else
+        1), `message`, `nit`, `nfev`, `njev`, and the `gdfast.Minimum` as `minimum`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `gdfast.minimize`, and if there are constraints.
+
+    Warns
+    -----
+    RuntimeWarning
+        If there is `hess` or `hessp`.
+
+    Notes
+    -----
+    A run that diverges or does not reach its tolerance neither raises nor warns, as is
+    the custom there: look at `success` and `message`.
+
+    Examples
+    --------
+    >>> import gdfast
+    >>> from scipy.optimize import minimize, rosen, rosen_der
+    >>> result = minimize(
+    ...     rosen, [-1.2, 1.0], jac=rosen_der, method=gdfast.scipy_method,
+    ...     options={"optimizer": "accelerated"}, tol=1e-6,
+    ... )
+    >>> result.success, result.x.round(4)
+    (True, array([1., 1.]))
+    """
+    from scipy.optimize import OptimizeResult
+
+    if not isinstance(constraints, (list, tuple)) or constraints:
+        raise ValueError("constraints must be left out: only bounds can be kept")
+    if hess is not None or hessp is not None:
+        warnings.warn(
+            "gradient descent does not use hess and hessp",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    given = [name for name in ("gtol", "xtol", "ftol") if name in options]
+    if tol is not None or not given:
+        options.setdefault("gtol", GTOL if tol is None else tol)
+
+    def on_point(point: Point) -> None:
+        if point.iteration == 1 or callback is None:
+            return
+        if {*inspect.signature(callback).parameters} == {"intermediate_result"}:
+            callback(intermediate_result=OptimizeResult(x=point.x, fun=point.fun))
+        else:
+            callback(point.x)
+
+    n, status = np.size(x0), 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found = minimize(
+                fun,
+                x0,
+                args,
+                grad=jac,
+                bounds=None if bounds is None else as_low_and_high(bounds, n),
+                callback=None if callback is None else on_point,
+                max_iter=maxiter,
+                **options,
+            )
+        status = 0 if found.converged else 1
+    except DivergenceError as error:
+        found, status = error.fit, 2
+    return OptimizeResult(
+        x=found.x,
+        fun=found.fun,
+        success=found.converged,
+        status=status,
+        message=found.stop_reason,
+        nit=found.n_iter,
+        nfev=found.nfev,
+        njev=found.njev,
+        minimum=found,
+    )
+
+
+def as_low_and_high(bounds: Any, n: int) -> tuple[Doubles, Doubles]:
+    """Return SciPy's bounds as gdfast's.
+
+    Parameters
+    ----------
+    bounds : Bounds or sequence of pairs
+        With None for no bound.
+    n : int
+        Number of variables.
+
+    Returns
+    -------
+    low, high : ndarray of float64
+        The bounds.
+
+    Raises
+    ------
+    ValueError
+        If they are neither.
+    """
+    if hasattr(bounds, "lb"):
+        return np.broadcast_to(bounds.lb, n), np.broadcast_to(bounds.ub, n)
+    try:
+        pairs = [
+            (-math.inf if low is None else low, math.inf if high is None else high)
+            for low, high in bounds
+        ]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"bounds must be Bounds or pairs (min, max), got {bounds!r}"
+        ) from None
+    low, high = np.array(pairs, dtype=np.float64).T
+    return low, high
