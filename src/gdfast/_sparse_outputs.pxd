@@ -7,13 +7,15 @@ from gdfast._blocks cimport (
     Data, Work, fold_lanes, load_targets, spread_targets, whole_lanes, x_value,
 )
 from gdfast._outputs cimport slope_outputs
-from gdfast._simd cimport LANES, WIDTH, load, splat, store, vec
+from gdfast._simd cimport LANES, WIDTH, load, prefetch_far, splat, store, vec
 from gdfast._sparse cimport BLOCK_STORED, all_below, choose_rows, index_value, row_value
 
 cdef enum:
     MAX_ROWS = 256     # of a block, fewer than of one output as each has more values
     MAX_VECTORS = 5    # of outputs whose sums stay in registers
     MAX_SINGLE = 3     # outputs that are left and do not fill a vector
+    ROWS_AHEAD = 2     # whose coefficients are asked for where these are so many
+    FAR_VALUES = 1 << 19  # that they lie beyond the second-level cache
 
 
 cdef inline bint allocate_sparse_outputs(Work* work, const Data* data) noexcept nogil:
@@ -91,6 +93,24 @@ cdef inline void scatter_some(
             row[k] += <double> x[s] * single[k]
 
 
+cdef inline void come_near(
+    const index_value* index, const row_value* row, Py_ssize_t n_rows,
+    const double* values, Py_ssize_t n_outputs,
+) noexcept nogil:
+    # Ask for the coefficients, or the gradient, of a row that follows the first one.
+    cdef Py_ssize_t s, k
+    cdef const double* at
+    if ROWS_AHEAD >= n_rows:
+        return
+    for s in range(row[ROWS_AHEAD], row[ROWS_AHEAD + 1]):
+        at = values + index[s] * n_outputs
+        k = 0
+        while k < n_outputs:
+            prefetch_far(at + k)
+            k += LANES
+        prefetch_far(at + n_outputs - 1)  # which may be on a further line
+
+
 cdef inline void predict_row(
     const x_value* x, const index_value* index, Py_ssize_t n_stored,
     const double* coef, const double* intercept, Py_ssize_t n, double* to,
@@ -164,6 +184,7 @@ cdef inline bint add_sparse_outputs(
     cdef const double* intercept = NULL
     cdef const row_value* here
     cdef double* at = work.x_memory
+    cdef bint far = data.n_features * n >= FAR_VALUES
     if fit_intercept:
         intercept = params + data.n_features * n
     while start < data.n_rows:
@@ -173,6 +194,8 @@ cdef inline bint add_sparse_outputs(
         if not all_below(index + k, here[work.n_rows] - k, data.n_features):
             return False
         for i in range(work.n_rows):
+            if far:
+                come_near(index, here + i, work.n_rows - i, params, n)
             k = here[i]
             predict_row(x + k, index + k, here[i + 1] - k, params, intercept, n, at)
             for o in range(n):
@@ -186,6 +209,8 @@ cdef inline bint add_sparse_outputs(
         for i in range(work.n_rows):
             for o in range(n):
                 at[o] = work.slope[o * work.lanes + i]
+            if far:
+                come_near(index, here + i, work.n_rows - i, gradient, n)
             k = here[i]
             scatter_row(x + k, index + k, here[i + 1] - k, at, n, gradient)
         start += work.n_rows
