@@ -517,6 +517,7 @@ def assert_never_rises(losses):
     assert (losses[1:] <= losses[:-1] + noise).all()
 
 
+@pytest.mark.filterwarnings("ignore:Stopped at:gdfast.ConvergenceWarning")
 @settings(max_examples=150, deadline=None)
 @given(problems())
 def test_auto_never_diverges(problem):
@@ -527,6 +528,7 @@ def test_auto_never_diverges(problem):
     assert fit.learning_rate == pytest.approx(fit.max_stable_learning_rate / 2)
 
 
+@pytest.mark.filterwarnings("ignore:Stopped at:gdfast.ConvergenceWarning")
 @settings(max_examples=100, deadline=None)
 @given(problems(), st.sampled_from([0.5, 0.9, 0.99, 0.999]), st.integers(1, 3000))
 def test_no_rate_below_the_largest_stable_one_is_called_divergent(
