@@ -220,7 +220,7 @@ cdef inline vec truncated(const Sgd* sgd, vec w, vec* paid) noexcept nogil:
     if sgd.in_order:
         size = divide(size, scale)
     else:
-        size = size * splat(1.0 / sgd.scale)
+        size = size * divide(splat(1.0), scale)
     size = absolute(w) - size
     value = sign * where_less(zero, size, size, zero)
     paid[0] += scale * (value - w)
@@ -547,8 +547,8 @@ cdef inline vec gather(
     # Every other value at some places, and zeros if there are fewer than lanes.
     if n >= WIDTH:
         return join(
-            w[2 * at[0]], w[2 * at[1 % WIDTH]], w[2 * at[2 % WIDTH]],
-            w[2 * at[3 % WIDTH]],
+            w[2 * at[0]], w[2 * at[WIDTH > 1]], w[2 * at[2 if WIDTH > 2 else 0]],
+            w[2 * at[3 if WIDTH > 2 else 0]],
         )
     return join(
         w[2 * at[0]] if n > 0 else 0.0, w[2 * at[1]] if n > 1 else 0.0,
