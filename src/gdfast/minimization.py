@@ -25,7 +25,7 @@ from gdfast.optimizers import Optimizer, check_optimizer
 from gdfast.outcome import tell, what_was_watched
 from gdfast.penalties import NO_PENALTY, check_bounds
 from gdfast.pointers import SIGNATURES, Pointer, compiled
-from gdfast.preparation import Start, recall
+from gdfast.preparation import Start, check_same_rule, recall
 from gdfast.progress import progress_bar
 from gdfast.schedules import Adaptive
 from gdfast.settings import (
@@ -401,11 +401,7 @@ def resumed(run: object, rule: Optimizer, backtracks: bool) -> Start:
     state = run.state
     if state is None:
         raise ValueError("resume must be a result that keeps where it ended")
-    if state.optimizer != rule:
-        raise ValueError(
-            f"resume has the optimizer {state.optimizer}, which must be given again; "
-            f"got {rule}"
-        )
+    check_same_rule(state, rule)
     if backtracks != (state.carried is not None):
         raise ValueError(
             'resume must be given with "backtracking" if it was run so, and not '

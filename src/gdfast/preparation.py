@@ -16,6 +16,7 @@ from gdfast.descent import Best, Driver, look_at
 from gdfast.drivers import Updater, choose
 from gdfast.fit import Fit, Sampling, State
 from gdfast.holdout import HeldOutLoss
+from gdfast.optimizers import Optimizer
 from gdfast.penalties import Penalty
 from gdfast.rates import curvature, safe_rate
 from gdfast.scaling import column_scales
@@ -181,6 +182,28 @@ def check_resume(resume: object) -> tuple[Fit, State]:
     return resume, resume.state
 
 
+def check_same_rule(state: State, rule: Optimizer) -> None:
+    """Raise if a run would go on by another update rule.
+
+    Parameters
+    ----------
+    state : State
+        Where the run before ended.
+    rule : Optimizer
+        The update rule of this run.
+
+    Raises
+    ------
+    ValueError
+        If it is another one.
+    """
+    if state.optimizer != rule:
+        raise ValueError(
+            f"resume has the optimizer {state.optimizer}, which must be given again; "
+            f"got {rule}"
+        )
+
+
 def resumed_sampling(before: Sampling, now: Sampling, seeded: bool) -> Sampling:
     """Return which rows a run sees that goes on with another.
 
@@ -247,11 +270,7 @@ def resumed_start(fit: Fit, state: State, units: Units, settings: Settings) -> S
     ValueError
         If it was a run with other settings or other columns.
     """
-    if state.optimizer != settings.optimizer:
-        raise ValueError(
-            f"resume has the optimizer {state.optimizer}, which must be given again; "
-            f"got {settings.optimizer}"
-        )
+    check_same_rule(state, settings.optimizer)
     loss = settings.loss
     if (fit.loss_name, fit.loss_params) != (loss.name, loss.params):
         raise ValueError(
