@@ -51,8 +51,7 @@ from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
 from gdfast._sgd cimport (
-    Sgd, has_short_steps, measure, note, shuffle, step_on_rows, step_on_short_rows,
-    step_on_sparse_rows, take_scale,
+    Sgd, measure, note, shuffle, step_on_rows, step_on_sparse_rows, take_scale,
 )
 from gdfast._sparse cimport (
     BATCH_STORED, BLOCK_STORED, add_sparse_pass, all_below, allocate_rows, index_value,
@@ -1580,16 +1579,10 @@ cdef class Stochastic:
         with nogil:
             for e in range(trace.shape[0]):
                 self.sgd.loss = self.sgd.objective = self.sgd.nothing = 0.0
-                if has_short_steps(&self.sgd):
-                    step_on_short_rows(
-                        &self.sgd, &X[0, 0], step, &y[0], weight,
-                        &order[e * part], part, &rates[e * part],
-                    )
-                else:
-                    step_on_rows(
-                        &self.sgd, &X[0, 0], step, &y[0], weight,
-                        &order[e * part], part, &rates[e * part],
-                    )
+                step_on_rows(
+                    &self.sgd, &X[0, 0], step, &y[0], weight,
+                    &order[e * part], part, &rates[e * part],
+                )
                 note(&self.sgd, &trace[e, 0])
 
     def step_csr(

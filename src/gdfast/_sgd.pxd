@@ -436,12 +436,12 @@ cdef inline void come_nearer(
         come_near(X + order[2] * apart, n)
 
 
-cdef inline void step_on_rows(
+cdef inline void step_on_long_rows(
     Sgd* sgd, const x_value* X, Py_ssize_t apart, const double* y,
     const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps,
     const double* rates,
 ) noexcept nogil:
-    # Steps on some rows in an order.
+    # Steps on some rows in an order, each of them by itself.
     cdef Py_ssize_t i, row, n = sgd.n_features, ahead = rows_ahead(X, n)
     for i in range(n_steps):
         come_nearer(X, apart, n, y, weight, order + i, n_steps - i, ahead)
@@ -537,6 +537,18 @@ cdef inline void step_on_short_rows(
         product = following + factor * common
         x = next
     sgd.t += n_steps
+
+
+cdef inline void step_on_rows(
+    Sgd* sgd, const x_value* X, Py_ssize_t apart, const double* y,
+    const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps,
+    const double* rates,
+) noexcept nogil:
+    # The same, by the faster way.
+    if has_short_steps(sgd):
+        step_on_short_rows(sgd, X, apart, y, weight, order, n_steps, rates)
+    else:
+        step_on_long_rows(sgd, X, apart, y, weight, order, n_steps, rates)
 
 
 # ---- sparse rows
