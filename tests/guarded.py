@@ -188,6 +188,12 @@ def call_sparse(kernel, n, d, dtype, types, at_end):
                 for name in ("params", "gradient")
             )
             kernel.add_gradient_csr(8, 0.0, *rows, d, params, gradient, n_outputs)
+            for taken in (order, None):
+                kernel.descend_batches_csr(
+                    8, 0.0, *rows, None, d, taken, 5, params,
+                    put("state", np.ones(-(-n // 5))), put("first", np.zeros(2)), None,
+                    0, None, n_outputs, put("second", np.ones(2)),
+                )  # fmt: skip
         steps = stochastic(kernel, d, n % 3, at_end)
         targets = put("targets", np.full(n, 0.5))
         rates, trace = put("state", np.full(n, 0.1)), put("trace", np.ones((1, 4)))

@@ -8,6 +8,7 @@ import pytest
 
 import gdfast
 from gdfast import batches, descent
+from gdfast.losses import LOSSES
 from gdfast.optimizers import OPTIMIZERS
 from gdfast.schedules import InvScaling
 from tests.test_optimizers import LOOPS
@@ -641,6 +642,69 @@ def test_every_kernel_makes_the_same_steps_on_sparse_rows(dtype, rule, size, bui
                 np.testing.assert_allclose(wide, twin, rtol=1e-9, atol=1e-12)
 
 
+def steps_in_place(kernel, stored, y, weight, order, size, loss, k, l2, n_calls=1):
+    """Make steps on sparse rows that change few coefficients; return all that is so."""
+    n_coef = stored.shape[1] * k
+    params, sums = np.linspace(-1, 1, n_coef + k), np.zeros(2)
+    rule = OPTIMIZERS["gd"].kind, np.zeros(3), n_coef, k, 0.0, l2, None, np.zeros(2)
+    update, common, done = kernel.Update(*rule), None, 0
+    if n_calls > 1:
+        common = np.array([1.0, params[:n_coef] @ params[:n_coef]])
+    for rows in np.split(order, [size * i for i in range(1, n_calls)]):
+        done += kernel.descend_batches_csr(
+            LOSSES[loss]().kind, 0.0, stored.data, stored.indices, stored.indptr, y,
+            weight, None, stored.shape[1], rows, size, params,
+            np.linspace(0.1, 0.01, 60)[done:], sums, None, 0, update, k, common,
+        )  # fmt: skip
+    if common is not None:
+        params[:n_coef] *= common[0]
+    return [done, *params, *sums]
+
+
+# 1 - rate l2 is above 0, is 0 at the first step and below 0 at first.
+@pytest.mark.parametrize("l2", [0.0, 0.05, 10.0, 15.0])
+@pytest.mark.parametrize("size", [1, 6, 50])
+@pytest.mark.parametrize("k", [1, 2, 3, 7, 20, 25])
+def test_steps_in_place_are_those_of_the_reference(k, size, l2, builds, rng):
+    from gdfast import _reference
+    from gdfast.csr import CSR
+
+    n, d = 50, 300
+    starts = np.concatenate([[0], np.cumsum(rng.integers(0, 25, n))])
+    for dtype, loss in ((np.float32, "hinge"), (np.float64, "log_loss")):
+        values = rng.standard_normal(starts[-1]).astype(dtype)
+        stored = CSR(values, rng.integers(0, d, starts[-1]), starts, d)  # some twice
+        y = rng.integers(0, 2, n * k).astype(dtype)
+        for targets in (y, rng.integers(0, k, n).astype(float)) if k > 1 else (y,):
+            for weight in (None, rng.uniform(0, 2, n)):
+                order = rng.integers(0, n, 44)
+                data = stored, targets, weight, order, size, loss, k, l2
+                plain, wide = (steps_in_place(kernel, *data) for kernel in builds)
+                assert plain == wide
+                twin = steps_in_place(_reference, *data)
+                np.testing.assert_allclose(wide, twin, rtol=1e-8, atol=1e-12)
+                calls = steps_in_place(builds[1], *data, n_calls=-(-44 // size))
+                if l2 == 0:
+                    assert calls == wide
+                np.testing.assert_allclose(calls, twin, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 20])
+def test_steps_in_place_leave_other_columns_alone(k, compiled):
+    """Were all touched, a step on a row would cost as much as there are columns."""
+    params, common = np.ones(5 * k + k), np.array([1.0, 5.0 * k])
+    rule = OPTIMIZERS["gd"].kind, np.zeros(3), 5 * k, k, 0.0, 0.5, None, np.zeros(2)
+    compiled.descend_batches_csr(
+        0, 0.0, np.ones(2), np.array([0, 3]), np.array([0, 1, 2]), np.zeros(2 * k),
+        None, None, 5, None, 1, params, np.full(2, 0.1), np.zeros(2), None, 0,
+        compiled.Update(*rule), k, common,
+    )  # fmt: skip
+    table = params.reshape(-1, k)
+    assert (table[[1, 2, 4]] == 1).all()
+    assert (table[[0, 3, 5]] != 1).all()
+    np.testing.assert_allclose(common, [0.95**2, (table[:5] ** 2).sum()])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -660,6 +724,14 @@ def test_every_kernel_makes_the_same_steps_on_sparse_rows(dtype, rule, size, bui
         ({"params": np.zeros(5)}, "params must have n_features values"),
         ({"y": np.zeros(2)}, "y must have one value"),
         ({"kind": 99}, "unknown loss number 99"),
+        ({"kind": 12}, "the loss number 12 is of two outputs"),
+        ({"n_outputs": 0}, "n_outputs must be at least 1"),
+        ({"n_outputs": 2}, "params must have n_features values, or one more for the"),
+        (
+            {"n_outputs": 2, "params": np.zeros(6), "columns": np.ones((2, 3))},
+            "columns must be None for several outputs",
+        ),
+        ({"common": np.ones(1)}, "common must have two values"),
     ],
 )
 @pytest.mark.parametrize("order", [None, np.array([2, 1, 0])])
@@ -669,7 +741,7 @@ def test_the_kernel_checks_sparse_batches(kernel, changes, message, order):
         "indptr": np.array([0, 1, 2, 4]), "y": np.ones(3), "weight": None,
         "columns": None, "n_features": 3, "order": order, "size": 2,
         "params": np.zeros(3), "rates": np.ones(2), "sums": np.zeros(2),
-        "path_sum": None, "first": 0,
+        "path_sum": None, "first": 0, "update": None, "n_outputs": 1, "common": None,
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         kernel.descend_batches_csr(*(arguments | changes).values())

@@ -1,5 +1,6 @@
 # Steps on the rows of one batch after the other.
 
+from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t
 
 from gdfast._blocks cimport Data, Work
@@ -7,6 +8,8 @@ from gdfast._passes cimport add_pass, fold_lanes, weight_sum
 from gdfast._sparse cimport (
     add_centred_pass, add_sparse_pass, add_stored, is_one_block,
 )
+from gdfast._simd cimport LANES
+from gdfast._sparse_outputs cimport add_sparse_outputs, add_stored_outputs
 from gdfast._updates cimport GD, Rule, next_point, penalize, update
 
 cdef struct Batches:
@@ -20,6 +23,7 @@ cdef struct Batches:
     double* sums       # of weight times objective, and of the weights
     double* path_sum   # of the parameters after updates, or NULL,
     Py_ssize_t first   # from this one on
+    double* common     # factor of the coefficients, and the sum of their squares
 
 
 cdef inline void take_batch(
@@ -28,6 +32,7 @@ cdef inline void take_batch(
     # Point to the rows of a batch: in their order, or as they lie.
     cdef const Data* data = batches.data
     batch.n_rows = min(batches.size, data.n_rows - start)
+    batch.n_known = data.n_rows - start
     if data.order != NULL:
         batch.order = data.order + start
         return
@@ -52,6 +57,10 @@ cdef inline bint sum_batch(
         work.n_rows = 0  # what is in the block is of another batch
         add_pass(kind, param, batch, work, point, gradient, fit_intercept)
         return True
+    if batch.n_outputs > 1:
+        return add_sparse_outputs(
+            kind, param, batch, work, point, gradient, fit_intercept
+        )
     if batch.center == NULL:
         return add_sparse_pass(
             kind, param, batch, work, point, gradient, fit_intercept
@@ -86,14 +95,38 @@ cdef inline bint step_on_batch(
     return True
 
 
+# ---- steps in place
+
 cdef inline bint steps_in_place(
     const Data* data, const Rule* rule, const Batches* batches
 ) noexcept nogil:
-    # Whether a step changes no coefficient but those of the columns stored in a batch.
+    # Whether a step changes no coefficient but those of the columns stored in a batch,
+    # beside a factor that all have in common.
     return (
         data.indptr != NULL and data.center == NULL and batches.path_sum == NULL
-        and rule.kind == GD and rule.n_bound == 0
+        and rule.kind == GD and rule.l1 == 0.0 and rule.lower == NULL
     )
+
+
+cdef inline void settle(
+    const Rule* rule, const Batches* batches, double* params
+) noexcept nogil:
+    # Multiply the coefficients by what they have in common.
+    cdef Py_ssize_t j
+    if batches.common[0] != 1.0:
+        for j in range(rule.n_bound):
+            params[j] *= batches.common[0]
+    batches.common[0] = 1.0
+
+
+cdef inline void measure(
+    const Rule* rule, const Batches* batches, const double* params
+) noexcept nogil:
+    # Look at the coefficients.
+    cdef Py_ssize_t j
+    batches.common[1] = 0.0
+    for j in range(rule.n_bound):
+        batches.common[1] += params[j] * params[j]
 
 
 cdef inline bint step_in_place(
@@ -102,16 +135,55 @@ cdef inline bint step_in_place(
 ) noexcept nogil:
     # The same, adding the gradients of a block of sparse rows to the parameters, so
     # that the cost of a step does not depend on how many there are.
-    cdef Py_ssize_t d = batch.n_features
-    cdef bint fit_intercept = rule.n_params > d
-    cdef double b = params[d] if fit_intercept else 0.0, factor = -rate / weights
-    if not add_stored(kind, param, batch, work, params, b, factor, params):
+    cdef Py_ssize_t n = batch.n_outputs, d = batch.n_features * n, o
+    cdef bint fit_intercept = rule.n_params > d, in_range
+    cdef double* b = params + d
+    cdef double factor = -rate / weights, scale = batches.common[0], penalty
+    cdef double to = scale * (1.0 - rate * rule.l2)
+    cdef double* grown = NULL
+    if rule.l2 != 0.0:
+        grown = batches.common + 1
+    penalty = 0.5 * rule.l2 * scale * scale * batches.common[1]
+    if n == 1:
+        in_range = add_stored(
+            kind, param, batch, work, params, b[0] if fit_intercept else 0.0, scale,
+            factor / to, params, grown,
+        )
+    else:
+        in_range = add_stored_outputs(
+            kind, param, batch, work, params, b if fit_intercept else NULL, scale,
+            factor / to, params, grown,
+        )
+    if not in_range:
         return False
     if fit_intercept:
-        params[d] += factor * fold_lanes(work.slope_sum)
-    batches.sums[0] += fold_lanes(work.loss_sum)
+        for o in range(n):
+            b[o] += factor * fold_lanes(work.slope_sum + o * LANES)
+    batches.common[0] = to
+    batches.sums[0] += fold_lanes(work.loss_sum) + weights * penalty
     batches.sums[1] += weights
     return True
+
+
+cdef inline bint step_anyhow(
+    int kind, double param, const Data* batch, Work* work, const Rule* rule,
+    const Batches* batches, double weights, double rate, double* params,
+) noexcept nogil:
+    # The same where steps are made in place, if this one can be. Coefficients divided
+    # by a factor that has become tiny would be too large.
+    cdef bint in_range
+    if is_one_block(batch, work) and (
+        fabs(batches.common[0] * (1.0 - rate * rule.l2)) > 1e-9
+    ):
+        return step_in_place(
+            kind, param, batch, work, rule, batches, weights, rate, params
+        )
+    settle(rule, batches, params)
+    in_range = step_on_batch(
+        kind, param, batch, work, rule, batches, weights, rate, params
+    )
+    measure(rule, batches, params)
+    return in_range
 
 
 cdef inline Py_ssize_t step_on_batches(
@@ -122,26 +194,28 @@ cdef inline Py_ssize_t step_on_batches(
     # where one has an index out of range.
     cdef Data batch = batches.data[0]
     cdef Py_ssize_t start = 0, made = 0, j
-    cdef double weights, rate
-    cdef bint in_place = steps_in_place(&batch, rule, batches), in_range
-    while start < batches.data.n_rows:
+    cdef double weights
+    cdef bint in_place = steps_in_place(&batch, rule, batches), in_range = True
+    if not in_place and batches.common != NULL:
+        settle(rule, batches, params)
+    while start < batches.data.n_rows and in_range:
         take_batch(&batch, batches, start)
         weights = weight_sum(&batch)
-        if weights != 0.0:
-            rate = batches.rates[made]
-            if in_place and is_one_block(&batch, work):
-                in_range = step_in_place(
-                    kind, param, &batch, work, rule, batches, weights, rate, params
-                )
-            else:
-                in_range = step_on_batch(
-                    kind, param, &batch, work, rule, batches, weights, rate, params
-                )
-            if not in_range:
-                return -1
-            if batches.path_sum != NULL and made >= batches.first:
-                for j in range(rule.n_params):
-                    batches.path_sum[j] += params[j]
-            made += 1
         start += batch.n_rows
-    return made
+        if weights == 0.0:
+            continue
+        if in_place:
+            in_range = step_anyhow(
+                kind, param, &batch, work, rule, batches, weights, batches.rates[made],
+                params,
+            )
+        else:
+            in_range = step_on_batch(
+                kind, param, &batch, work, rule, batches, weights, batches.rates[made],
+                params,
+            )
+        if batches.path_sum != NULL and made >= batches.first and in_range:
+            for j in range(rule.n_params):
+                batches.path_sum[j] += params[j]
+        made += 1
+    return made if in_range else -1

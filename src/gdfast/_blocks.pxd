@@ -50,6 +50,7 @@ cdef struct Data:
     Py_ssize_t n_features
     const Py_ssize_t* order      # where the rows are in X; NULL: one after the other
     const Py_ssize_t* order_end  # of these and the ones that are wanted after them
+    Py_ssize_t n_known   # rows from the first one on: these, and ones of later batches
     const void* indptr           # where sparse rows begin in X; NULL: all are whole
     bint wide_row                # int64, else int32
     const void* indices          # columns of the values in X

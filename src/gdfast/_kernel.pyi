@@ -118,6 +118,8 @@ def descend_batches_csr(
     path_sum: NDArray[np.float64] | None,
     first: int,
     update: Update | None = None,
+    n_outputs: int = 1,
+    common: NDArray[np.float64] | None = None,
 ) -> int: ...
 def descend_quadratic(
     loss: float,

@@ -39,7 +39,9 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc, malloc
 
 from gdfast cimport _simd
-from gdfast._batches cimport Batches, step_on_batches
+from gdfast._batches cimport (
+    Batches, measure as measure_coef, settle, step_on_batches,
+)
 from gdfast._blocks cimport (
     Data, Work, allocate, fold_lanes, whole_lanes, x_value, y_value,
 )
@@ -85,7 +87,7 @@ cdef int describe_targets(
         data.y_step *= n_outputs
     data.n_outputs = n_outputs
     data.y_single = y_value is float
-    data.n_rows = n
+    data.n_rows = data.n_known = n
     data.order = NULL
     data.indptr = NULL
     data.center = data.scale = NULL
@@ -375,7 +377,7 @@ def add_gradient_csr(
     check_gradient(gradient, params.shape[0])
     if not (
         allocate_rows(&work, rows.n_rows, BLOCK_STORED) if n_outputs == 1
-        else allocate_sparse_outputs(&work, &rows)
+        else allocate_sparse_outputs(&work, rows.n_rows, n_outputs, BLOCK_STORED)
     ):
         raise MemoryError()
     with nogil:
@@ -385,8 +387,7 @@ def add_gradient_csr(
             )
         else:
             in_range = add_sparse_outputs(
-                kind, param, <const x_value*> rows.X, <const index_value*> rows.indices,
-                &indptr[0], &rows, &work, &params[0], fit_intercept, &gradient[0],
+                kind, param, &rows, &work, &params[0], &gradient[0], fit_intercept
             )
         loss_sum = fold_lanes(work.loss_sum)
         free(work.memory)
@@ -751,7 +752,7 @@ cdef int put_in_order(Data* data, const Py_ssize_t[::1] order) except -1:
         raise ValueError("order must be from 0 to n_samples - 1")
     data.order = &order[0]
     data.order_end = data.order + n_ordered
-    data.n_rows = n_ordered
+    data.n_rows = data.n_known = n_ordered
     return 0
 
 
@@ -778,6 +779,7 @@ cdef Batches describe_batches(
     batches.sums = &sums[0]
     batches.path_sum = NULL if path_sum is None else &path_sum[0]
     batches.first = first
+    batches.common = NULL
     return batches
 
 
@@ -883,6 +885,7 @@ def descend_batches_csr(
     const double[:, ::1] columns, Py_ssize_t n_features, const Py_ssize_t[::1] order,
     Py_ssize_t batch_size, double[::1] params, const double[::1] rates,
     double[::1] sums, double[::1] path_sum, Py_ssize_t first, Update update=None,
+    Py_ssize_t n_outputs=1, double[::1] common=None,
 ):
     """Make a step on each batch of rows of a sparse matrix, one after the other.
 
@@ -893,11 +896,16 @@ def descend_batches_csr(
     kind, param, data, indices, indptr, y, sample_weight
         The loss and the examples, as in `add_gradient_csr`.
     columns : ndarray of float64, shape (2, n_features), or None
-        Centres and factors: the features are ``(X - columns[0]) * columns[1]``.
+        Centres and factors: the features are ``(X - columns[0]) * columns[1]``. None
+        for several outputs.
     n_features : int
         Number of columns.
-    order, batch_size, params, rates, sums, path_sum, first, update
+    order, batch_size, params, rates, sums, path_sum, first, update, n_outputs
         As in `descend_batches`.
+    common : ndarray of float64, shape (2,), or None, changed
+        A factor that the coefficients in `params` are still to be multiplied by, and
+        the sum of their squares without it, which has no use without penalty; None for
+        none, neither before nor after the call.
 
     Returns
     -------
@@ -915,11 +923,13 @@ def descend_batches_csr(
 
     Notes
     -----
-    A step costs 4 operations for each value that its batch stores, and some for every
-    parameter. The latter are spared by plain gradient descent without penalty, bounds,
-    `columns` and `path_sum`, which changes the coefficients of no other columns, where
-    a batch has no more than 65 536 values and 2048 rows. Releases the GIL. Splitting
-    the batches over several calls gives the same bits.
+    A step costs 4 n_outputs operations for each value that its batch stores, and some
+    for every parameter. The latter are spared by plain gradient descent without bounds,
+    `columns` and `path_sum` and with no penalty but squares, where a batch has no more
+    than 65 536 values and 2048 rows, or 256 for several outputs: it changes the
+    coefficients of no other columns, but for a factor that all have in common. Releases
+    the GIL. Splitting the batches over several calls gives the same bits, of several
+    with a penalty if `common` is passed from one to the next.
 
     Examples
     --------
@@ -935,25 +945,39 @@ def descend_batches_csr(
     [1.68] [16.16  2.  ]
     """
     cdef Data rows = describe_rows(
-        data, indices, indptr, y, sample_weight, n_features, 1
+        data, indices, indptr, y, sample_weight, n_features, n_outputs
     )
     cdef Batches batches = describe_batches(
         &rows, order, batch_size, params.shape[0], rates, sums, path_sum, first
     )
     cdef double[2] idle
+    cdef double[2] own
     cdef Rule rule = chosen_rule(update, params.shape[0], idle)
     cdef Work work
     cdef Py_ssize_t n_steps
     describe_columns(&rows, columns)
+    if common is not None and common.shape[0] != 2:
+        raise ValueError("common must have two values")
+    if columns is not None and n_outputs > 1:
+        raise ValueError("columns must be None for several outputs")
     check_places(indptr, data.shape[0], &rows)
-    known(kind, 1)
-    if not allocate_batches(&batches, rule.n_params) or not allocate_rows(
-        &work, batch_size, BATCH_STORED
+    known(kind, n_outputs)
+    if not allocate_batches(&batches, rule.n_params) or not (
+        allocate_rows(&work, batch_size, BATCH_STORED) if n_outputs == 1
+        else allocate_sparse_outputs(&work, batch_size, n_outputs, BATCH_STORED)
     ):
         free(batches.point)
         raise MemoryError()
     with nogil:
+        if common is not None:
+            batches.common = &common[0]
+        else:
+            batches.common = own
+            own[0] = 1.0
+            measure_coef(&rule, &batches, &params[0])
         n_steps = step_on_batches(kind, param, &work, &rule, &batches, &params[0])
+        if common is None:
+            settle(&rule, &batches, &params[0])
         free(batches.point)
         free(work.memory)
     if n_steps < 0:

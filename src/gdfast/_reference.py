@@ -599,13 +599,22 @@ def descend_batches_csr(
     path_sum: Doubles | None,
     first: int,
     update: Update | None = None,
+    n_outputs: int = 1,
+    common: Doubles | None = None,
 ) -> int:
     """Make a step on each batch of sparse rows, here by storing these whole.
 
     See ``gdfast._kernel.descend_batches_csr``.
     """
     n = len(indptr) - 1
-    check_rows(n, n_features, y, sample_weight, 1)
+    check_rows(n, n_features, y, sample_weight, n_outputs)
+    if columns is not None and n_outputs > 1:
+        raise ValueError("columns must be None for several outputs")
+    if common is not None:
+        if common.shape != (2,):
+            raise ValueError("common must have two values")
+        params[: n_features * n_outputs] *= common[0]
+        common[0] = 1.0
     rows = np.arange(n) if order is None else order
     if len(rows) and rows.min() >= 0 and rows.max() < n:
         check_stored(data, indices, indptr, rows)
@@ -615,7 +624,7 @@ def descend_batches_csr(
         if ((indices[stored] < 0) | (indices[stored] >= n_features)).any():
             raise ValueError("indices must be from 0 to n_features - 1")
         X[row] = np.bincount(indices[stored], data[stored], n_features)
-    return descend_batches(
+    made = descend_batches(
         kind,
         param,
         X,
@@ -630,7 +639,11 @@ def descend_batches_csr(
         path_sum,
         first,
         update,
+        n_outputs,
     )
+    if common is not None:
+        common[1] = (params[: n_features * n_outputs] ** 2).sum()
+    return made
 
 
 def descend_quadratic(

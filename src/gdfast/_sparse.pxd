@@ -128,11 +128,25 @@ cdef inline void scatter(
         k += 1
 
 
+cdef inline double scatter_grown(
+    const x_value* x, const index_value* index, Py_ssize_t n,
+    double slope, double* total,
+) noexcept nogil:
+    # The same; returns what that adds to the sum of the squares of `total`.
+    cdef Py_ssize_t k
+    cdef double more, grown = 0.0
+    for k in range(n):
+        more = slope * <double> x[k]
+        grown += more * (total[index[k]] + total[index[k]] + more)
+        total[index[k]] += more
+    return grown
+
+
 cdef inline bint predict_rows(
     const x_value* x, const index_value* index, const row_value* row, const Data* data,
-    Py_ssize_t start, Py_ssize_t stored, Work* work, const double* coef, double b,
+    Py_ssize_t start, Py_ssize_t stored, Work* work, const double* coef,
 ) noexcept nogil:
-    # z = x . coef + b of the rows of a block as they lie; the next one is about as
+    # z = x . coef of the rows of a block as they lie; the next one is about as
     # many values ahead. False at an index out of range.
     cdef Py_ssize_t i, k
     row += start
@@ -140,13 +154,13 @@ cdef inline bint predict_rows(
         return False
     for i in range(work.n_rows):
         k = row[i]
-        work.z[i] = predict(x + k, index + k, row[i + 1] - k, stored, coef) + b
+        work.z[i] = predict(x + k, index + k, row[i + 1] - k, stored, coef)
     return True
 
 
 cdef inline bint predict_ordered(
     const x_value* x, const index_value* index, const row_value* row, const Data* data,
-    Py_ssize_t start, Work* work, const double* coef, double b,
+    Py_ssize_t start, Work* work, const double* coef,
 ) noexcept nogil:
     # The same of rows in an order, of which as much of another is asked for as there is
     # of this one.
@@ -162,25 +176,28 @@ cdef inline bint predict_ordered(
         if not all_below(index + k, n, data.n_features):
             return False
         ahead = row[order[i + ROWS_AHEAD]] - k if i + ROWS_AHEAD < left else 0
-        work.z[i] = predict(x + k, index + k, n, ahead, coef) + b
+        work.z[i] = predict(x + k, index + k, n, ahead, coef)
     return True
 
 
 cdef inline bint slope_block(
     int kind, double param, const x_value* x, const index_value* index,
     const row_value* row, const Data* data, Py_ssize_t start, Work* work,
-    const double* coef, double b,
+    const double* coef, double b, double scale,
 ) noexcept nogil:
-    # Slopes of the rows from `start` on: as many as a block holds.
+    # Slopes at scale x . coef + b of the rows from `start` on: as many as a block
+    # holds.
     cdef Py_ssize_t stored = choose_rows(row, data, start, work), i
     if data.order == NULL:
-        if not predict_rows(x, index, row, data, start, stored, work, coef, b):
+        if not predict_rows(x, index, row, data, start, stored, work, coef):
             return False
         load_targets(data, start, work)
     else:
-        if not predict_ordered(x, index, row, data, start, work, coef, b):
+        if not predict_ordered(x, index, row, data, start, work, coef):
             return False
         gather_targets(data, start, work)
+    for i in range(work.n_rows):
+        work.z[i] = scale * work.z[i] + b
     for i in range(work.n_rows, whole_lanes(work.n_rows)):
         work.z[i] = 0.0  # weighs nothing, but inf would make NaN of it
     if work.y_single:
@@ -192,77 +209,86 @@ cdef inline bint slope_block(
 
 cdef inline void scatter_rows(
     const x_value* x, const index_value* index, const row_value* row, const Data* data,
-    Py_ssize_t start, const Work* work, double* gradient,
+    Py_ssize_t start, const Work* work, double factor, double* total, double* grown,
 ) noexcept nogil:
-    # gradient += sum of slope x over the rows of a block.
+    # total += factor times the sum of slope x over the rows of a block.
     cdef Py_ssize_t i, r, k
+    cdef double slope
     for i in range(work.n_rows):
         r = row_at(data, start + i)
         k = row[r]
-        scatter(x + k, index + k, row[r + 1] - k, work.slope[i], gradient)
+        slope = factor * work.slope[i]
+        if grown == NULL:
+            scatter(x + k, index + k, row[r + 1] - k, slope, total)
+        else:
+            grown[0] += scatter_grown(x + k, index + k, row[r + 1] - k, slope, total)
 
 
 cdef inline bint add_rows_of_types(
     int kind, double param, const x_value* x, const index_value* index,
     const row_value* row, const Data* data, Work* work, const double* coef, double b,
-    double factor, double* total,
+    double scale, double factor, double* total, double* grown,
 ) noexcept nogil:
     # total += factor times the sum of slope x; False at an index out of range.
-    cdef Py_ssize_t start = 0, i
+    cdef Py_ssize_t start = 0
     while start < data.n_rows:
-        if not slope_block(kind, param, x, index, row, data, start, work, coef, b):
+        if not slope_block(
+            kind, param, x, index, row, data, start, work, coef, b, scale
+        ):
             return False
-        if factor != 1.0:
-            for i in range(work.n_rows):
-                work.slope[i] *= factor
-        scatter_rows(x, index, row, data, start, work, total)
+        scatter_rows(x, index, row, data, start, work, factor, total, grown)
         start += work.n_rows
     return True
 
 
 cdef inline bint add_rows_of_index(
     int kind, double param, const x_value* x, const index_value* index,
-    const Data* data, Work* work, const double* coef, double b, double factor,
-    double* total,
+    const Data* data, Work* work, const double* coef, double b, double scale,
+    double factor, double* total, double* grown,
 ) noexcept nogil:
     if data.wide_row:
         return add_rows_of_types(
             kind, param, x, index, <const int64_t*> data.indptr, data, work, coef, b,
-            factor, total,
+            scale, factor, total, grown,
         )
     return add_rows_of_types(
         kind, param, x, index, <const int32_t*> data.indptr, data, work, coef, b,
-        factor, total,
+        scale, factor, total, grown,
     )
 
 
 cdef inline bint add_rows_of(
     int kind, double param, const x_value* x, const Data* data, Work* work,
-    const double* coef, double b, double factor, double* total,
+    const double* coef, double b, double scale, double factor, double* total,
+    double* grown,
 ) noexcept nogil:
     if data.wide_index:
         return add_rows_of_index(
-            kind, param, x, <const int64_t*> data.indices, data, work, coef, b, factor,
-            total,
+            kind, param, x, <const int64_t*> data.indices, data, work, coef, b, scale,
+            factor, total, grown,
         )
     return add_rows_of_index(
-        kind, param, x, <const int32_t*> data.indices, data, work, coef, b, factor,
-        total,
+        kind, param, x, <const int32_t*> data.indices, data, work, coef, b, scale,
+        factor, total, grown,
     )
 
 
 cdef inline bint add_stored(
     int kind, double param, const Data* data, Work* work, const double* coef, double b,
-    double factor, double* total,
+    double scale, double factor, double* total, double* grown,
 ) noexcept nogil:
-    # The choice of types; leaves the sums of losses and slopes in `work`.
+    # The choice of types. Predictions are scale x . coef + b. Leaves the sums of losses
+    # and slopes in `work`, and adds to `grown`, if that is there, what is added to the
+    # sum of the squares of `total`.
     memset(work.loss_sum, 0, 2 * LANES * sizeof(double))
     if data.x_single:
         return add_rows_of(
-            kind, param, <const float*> data.X, data, work, coef, b, factor, total
+            kind, param, <const float*> data.X, data, work, coef, b, scale, factor,
+            total, grown,
         )
     return add_rows_of(
-        kind, param, <const double*> data.X, data, work, coef, b, factor, total
+        kind, param, <const double*> data.X, data, work, coef, b, scale, factor, total,
+        grown,
     )
 
 
@@ -283,7 +309,9 @@ cdef inline bint add_sparse_pass(
     # index out of range.
     cdef Py_ssize_t d = data.n_features
     cdef double b = params[d] if fit_intercept else 0.0
-    if not add_stored(kind, param, data, work, params, b, 1.0, gradient):
+    if not add_stored(
+        kind, param, data, work, params, b, 1.0, 1.0, gradient, NULL
+    ):
         return False
     if fit_intercept:
         gradient[d] += fold_lanes(work.slope_sum)
@@ -302,7 +330,7 @@ cdef inline bint add_centred_pass(
     for j in range(d):
         coef[j] = data.scale[j] * params[j]
         b -= data.center[j] * coef[j]
-    if not add_stored(kind, param, data, work, coef, b, 1.0, gradient):
+    if not add_stored(kind, param, data, work, coef, b, 1.0, 1.0, gradient, NULL):
         return False
     slope_sum = fold_lanes(work.slope_sum)
     for j in range(d):

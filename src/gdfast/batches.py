@@ -123,12 +123,17 @@ class Batches:
         self._generator = generator
         self._average = average
         self._path_sum = np.zeros(n_params) if average else None
-        examples = summation.examples
-        X, n_outputs = examples.X, examples.n_outputs
+        X, _, _, columns, n_outputs = summation.examples
+        sparse = isinstance(X, CSR)
+        self._n_coef = X.shape[1] * n_outputs
+        self._common = np.ones(2)  # see the kernel; for sparse rows
+        # Whether a step leaves the coefficients of other columns than its batch's.
+        in_place = sparse and updater.sparing and columns is None and not average
         work = (X.size // len(X) + ROW_VALUES) * n_outputs
-        batch = size * work + STEP_VALUES + n_params
-        # Of a call; 0 where it has a part of one; also for sparse rows with several.
-        by_parts = isinstance(X, CSR) and n_outputs > 1
+        batch = size * work + STEP_VALUES + (0 if in_place else n_params)
+        # Of a call; 0 where it has a part of one. The kernel has no centred columns for
+        # several outputs.
+        by_parts = sparse and n_outputs > 1 and columns is not None
         self._batches = 0 if by_parts else CHUNK_VALUES // batch
         self._rows = max(1, CHUNK_VALUES // work)  # of such a part
 
@@ -228,7 +233,7 @@ class Batches:
             if path is not None:
                 path[row] = self.updater.look_ahead(params)
             objective = self._epoch(params)
-            trace[row] = objective, np.nan, np.abs(params - before).max()
+            trace[row] = objective, np.nan, largest_change(before, params)
         self._has_begun |= len(steps) > 0
         if end:
             self.last = params.copy()
@@ -243,13 +248,18 @@ class Batches:
         n_rows, order = len(self.summation.examples.X), None
         if self._generator is not None:
             order = drawn(self._generator, n_rows).astype(np.intp, copy=False)
-        sums = np.zeros(2)
+        sums, coef = np.zeros(2), params[: self._n_coef]
+        with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges
+            self._common[:] = 1.0, coef @ coef
         step_on = self._step_on_batches if self._batches else self._step_on_parts
         rows = self._size * max(1, self._batches)
         for start in range(0, n_rows, rows):
             if self._has_begun and time.perf_counter() >= self._deadline:
                 raise OutOfTime
             step_on(slice(start, min(start + rows, n_rows)), order, params, sums)
+        if self._common[0] != 1:
+            with np.errstate(over="ignore", invalid="ignore"):
+                coef *= self._common[0]
         return float(sums[0] / sums[1])
 
     def _step_on_batches(
@@ -274,7 +284,9 @@ class Batches:
         data: tuple[Any, ...]
         if isinstance(X, CSR):
             data = X.data, X.indices, X.indptr, y, weight, columns, X.shape[1], *steps
-            made = kernel.descend_batches_csr(loss.kind, loss.param, *data)
+            made = kernel.descend_batches_csr(
+                loss.kind, loss.param, *data, n_outputs, self._common
+            )
         else:
             data = X, y, weight, columns, *steps, n_outputs
             made = kernel.descend_batches(loss.kind, loss.param, *data)
@@ -344,9 +356,29 @@ class Batches:
         gradient, loss_sum, weight_sum = self.summation.gradient(params)
         gradient /= weight_sum
         self.updater.step.take_step(
-            loss_sum / weight_sum, params, gradient, None, params.copy(), row
+            loss_sum / weight_sum, params, gradient, None, params, row
         )
         return row
+
+
+def largest_change(before: Doubles, after: Doubles) -> float:
+    """Return by how much a parameter has changed, without copies of all of them.
+
+    Parameters
+    ----------
+    before, after : ndarray of float64, shape (n_params,)
+        The parameters.
+
+    Returns
+    -------
+    float
+        The largest change; NaN if there is one.
+    """
+    largest = []
+    for start in range(0, len(before), PIECE_VALUES):
+        piece = slice(start, start + PIECE_VALUES)
+        largest.append(np.abs(after[piece] - before[piece]).max())
+    return float(np.max(largest))
 
 
 def sampling_of(

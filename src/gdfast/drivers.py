@@ -15,7 +15,7 @@ from gdfast._typing import Doubles
 from gdfast.csr import CSR
 from gdfast.fit import State
 from gdfast.losses import Loss
-from gdfast.optimizers import Optimizer
+from gdfast.optimizers import GD, Optimizer
 from gdfast.penalties import Penalty
 from gdfast.schedules import Adaptive, Schedule
 from gdfast.sums import (
@@ -78,6 +78,9 @@ class Updater:
         The same for the kernel.
     state : ndarray of float64
         The memory; what is written to it, the rule takes for its own.
+    sparing : bool
+        Whether a step changes no parameter whose gradient is 0, but for a factor that
+        all coefficients have in common.
     """
 
     def __init__(
@@ -90,6 +93,9 @@ class Updater:
     ) -> None:
         self.schedule = schedule
         self._looks_ahead = optimizer.looks_ahead
+        self.sparing = (
+            isinstance(optimizer, GD) and not penalty.l1 and penalty.bounds is None
+        )
         self.state = np.zeros(2 + optimizer.n_slots * n_params)
         self.step = kernel.Update(
             optimizer.kind,
