@@ -202,6 +202,17 @@ def call_sparse(kernel, n, d, dtype, types, at_end):
             trace,
         )  # fmt: skip
         steps.settle()
+        sides = put("bounds", np.zeros((d, -(-n_outputs // 4) * 4)))
+        each = put("first", np.full(n_outputs, 0.5))
+        together = kernel.StochasticOutputs(
+            1, 0.0, d, sides, sides.copy(), sides.copy(), each, each, each, 0.0, n % 3,
+            0.1, 0.1, 0.5, 0.5, 1.0, 1.0, 1.0,
+        )  # fmt: skip
+        labels = put("targets", np.arange(n) % (n_outputs + 1))
+        trace = put("trace", np.ones((1, n_outputs, 4)))
+        together.step_csr(*rows[:3], labels, None, order, rates, trace)
+        together.drop(0)
+        together.model(0, put("point", np.zeros(d)), None)
 
 
 def call_quadratic(kernel, n, at_end):

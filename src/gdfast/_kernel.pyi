@@ -215,3 +215,58 @@ class Stochastic:
         rates: NDArray[np.float64],
         trace: NDArray[np.float64],
     ) -> None: ...
+
+@final
+class StochasticOutputs:
+    in_order: bool
+    @property
+    def n_outputs(self) -> int: ...
+    def __init__(
+        self,
+        kind: int,
+        param: float,
+        n_features: int,
+        coef: NDArray[np.float64],
+        mean: NDArray[np.float64] | None,
+        paid: NDArray[np.float64] | None,
+        intercept: NDArray[np.float64],
+        mean_intercept: NDArray[np.float64],
+        class_weight: NDArray[np.float64],
+        low: float,
+        rule: int,
+        aggressiveness: float,
+        alpha: float,
+        l1: float,
+        l2: float,
+        intercept_rate: float,
+        average_from: float,
+        t: float,
+    ) -> None: ...
+    def step(
+        self,
+        X: _Floats,
+        label: NDArray[np.intp],
+        sample_weight: NDArray[np.float64] | None,
+        order: NDArray[np.intp],
+        rates: NDArray[np.float64],
+        trace: NDArray[np.float64],
+    ) -> None: ...
+    def step_csr(
+        self,
+        data: _Floats,
+        indices: _Ints,
+        indptr: _Ints,
+        label: NDArray[np.intp],
+        sample_weight: NDArray[np.float64] | None,
+        order: NDArray[np.intp],
+        rates: NDArray[np.float64],
+        trace: NDArray[np.float64],
+    ) -> None: ...
+    def model(
+        self,
+        output: int,
+        coef: NDArray[np.float64],
+        mean: NDArray[np.float64] | None,
+    ) -> tuple[float, float]: ...
+    def stored(self, output: int, coef: NDArray[np.float64]) -> float: ...
+    def drop(self, output: int) -> None: ...

@@ -35,7 +35,7 @@ cimport cython
 from libc.float cimport DBL_MAX
 from libc.limits cimport INT_MAX
 from libc.math cimport fabs, sqrt
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc, malloc
 
 from gdfast cimport _simd
@@ -54,6 +54,11 @@ from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
 from gdfast._sgd cimport (
     Sgd, measure, note, shuffle, step_on_rows, step_on_sparse_rows, take_scale,
+)
+from gdfast._sgd_outputs cimport (
+    SgdOutputs, allocate_sgd, begin_epoch, drop, measure as measure_outputs,
+    note as note_outputs, step_on_rows as step_outputs_on_rows,
+    step_on_sparse_rows as step_outputs_on_sparse_rows, take, whole_sides,
 )
 from gdfast._sparse cimport (
     BATCH_STORED, BLOCK_STORED, add_sparse_pass, all_below, allocate_rows, index_value,
@@ -1677,3 +1682,362 @@ cdef class Stochastic:
             self.sgd.pairs = NULL
         if not in_range:
             raise ValueError("indices must be from 0 to n_features - 1")
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class StochasticOutputs:
+    """`Stochastic` on outputs that tell a class from the rest, by one reading of X.
+
+    Each makes the steps that it would make alone.
+
+    Parameters
+    ----------
+    kind, param
+        The loss, as in `add_gradient`.
+    n_features : int
+        Number of columns.
+    coef : ndarray of float64, shape (n_features, n_sides), changed
+        The coefficients without `scale`, those of a feature side by side, and zeros
+        behind them up to a multiple of 4.
+    mean : ndarray of float64, shape of `coef`, or None, changed
+        Their means after the steps that count for them.
+    paid : ndarray of float64, shape of `coef`, or None, changed
+        What truncation has taken off them, zeros at first; needed where `l1` is not 0.
+    intercept, mean_intercept : ndarray of float64, shape (n_outputs,)
+        The intercepts to begin with, and their means.
+    class_weight : ndarray of float64, shape (n_outputs,)
+        Factors of the steps of an output on rows of its class.
+    low : float
+        The target of an output in rows of other classes, which is 1 in those of its
+        own.
+    rule, aggressiveness, alpha, l1, l2, intercept_rate, average_from
+        As in `Stochastic`.
+    t : float
+        Number of the first step.
+
+    Attributes
+    ----------
+    in_order : bool
+        Whether slopes are rounded as scikit-learn does, see `Stochastic`.
+    n_outputs : int
+        How many there are.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or `kind` is unknown.
+    MemoryError
+        If there is no memory for some values of each output.
+    """
+    cdef SgdOutputs sgd
+    cdef double[:, ::1] coef
+    cdef double[:, ::1] mean
+    cdef double[:, ::1] paid
+
+    def __init__(
+        self, int kind, double param, Py_ssize_t n_features, double[:, ::1] coef,
+        double[:, ::1] mean, double[:, ::1] paid, const double[::1] intercept,
+        const double[::1] mean_intercept, const double[::1] class_weight, double low,
+        int rule, double aggressiveness, double alpha, double l1, double l2,
+        double intercept_rate, double average_from, double t,
+    ):
+        cdef Py_ssize_t n = intercept.shape[0], k
+        if n < 1 or mean_intercept.shape[0] != n or class_weight.shape[0] != n:
+            raise ValueError("intercepts and class_weight must have n_outputs values")
+        if coef.shape[0] != n_features or coef.shape[1] != whole_sides(n):
+            raise ValueError("coef must have shape (n_features, n_sides)")
+        if mean is not None and (
+            mean.shape[0] != n_features or mean.shape[1] != whole_sides(n)
+        ):
+            raise ValueError("mean must have the shape of coef")
+        if paid is not None and (
+            paid.shape[0] != n_features or paid.shape[1] != whole_sides(n)
+        ):
+            raise ValueError("paid must have the shape of coef")
+        if n_features < 1 or n_features > INT_MAX:
+            raise ValueError("n_features must be at least 1 and below 2^31")
+        if (mean is None and average_from <= DBL_MAX) or (paid is None and l1 != 0.0):
+            raise ValueError("mean and paid must be there where they are needed")
+        self.coef = coef
+        self.mean = mean
+        self.paid = paid
+        self.sgd.n = n
+        self.sgd.width = whole_sides(n)
+        self.sgd.low = low
+        self.sgd.one.kind = known(kind, 1)
+        self.sgd.one.param = param
+        self.sgd.one.rule = rule
+        self.sgd.one.in_order = False
+        self.sgd.one.aggressiveness = aggressiveness
+        self.sgd.one.alpha = alpha
+        self.sgd.one.l1 = l1
+        self.sgd.one.l2 = l2
+        self.sgd.one.intercept_rate = intercept_rate
+        self.sgd.one.penalized = l1 != 0.0 or l2 != 0.0
+        self.sgd.one.average_from = average_from
+        self.sgd.one.n_features = n_features
+        self.sgd.one.w = &coef[0, 0]
+        self.sgd.one.mean = NULL if mean is None else &mean[0, 0]
+        self.sgd.one.paid = NULL if paid is None else &paid[0, 0]
+        self.sgd.one.t = t
+        self.sgd.one.scale = self.sgd.one.mean_scale = 1.0
+        self.sgd.one.mean_share = self.sgd.one.owed = 0.0
+        self.sgd.one.intercept = self.sgd.one.mean_intercept = 0.0
+        free(self.sgd.memory)  # of an earlier call
+        if not allocate_sgd(&self.sgd):
+            raise MemoryError()
+        for k in range(n):
+            self.sgd.intercept[k] = intercept[k]
+            self.sgd.mean_intercept[k] = mean_intercept[k]
+            self.sgd.class_weight[k] = class_weight[k]
+
+    def __dealloc__(self):
+        free(self.sgd.memory)
+
+    @property
+    def n_outputs(self):
+        return self.sgd.n
+
+    @property
+    def in_order(self):
+        return self.sgd.one.in_order
+
+    @in_order.setter
+    def in_order(self, bint value):
+        self.sgd.one.in_order = value
+
+    cdef Py_ssize_t check(
+        self, Py_ssize_t n_rows, const Py_ssize_t[::1] label,
+        const double[::1] sample_weight, const Py_ssize_t[::1] order,
+        const double[::1] rates, double[:, :, ::1] trace,
+    ) except -1:
+        # The number of steps of an epoch.
+        cdef Py_ssize_t n_epochs = trace.shape[0], n_steps = order.shape[0]
+        if (
+            n_epochs < 1 or trace.shape[1] != self.sgd.n or trace.shape[2] != 4
+            or n_steps % n_epochs != 0
+        ):
+            raise ValueError("trace must have shape (n_epochs, n_outputs, 4)")
+        if label.shape[0] != n_rows:
+            raise ValueError("label must have one value for each row of X")
+        if sample_weight is not None and sample_weight.shape[0] != n_rows:
+            raise ValueError("sample_weight must have one value for each row of X")
+        if rates.shape[0] != n_steps:
+            raise ValueError("rates must have one value for each row of order")
+        if n_steps > 0 and not all_below(&order[0], n_steps, n_rows):
+            raise ValueError("order must be from 0 to n_samples - 1")
+        if n_rows > 0 and not all_below(&label[0], n_rows, self.sgd.n + 1):
+            raise ValueError("label must be from 0 to n_outputs")
+        return n_steps // n_epochs
+
+    def step(
+        self, const x_value[:, :] X, const Py_ssize_t[::1] label,
+        const double[::1] sample_weight, const Py_ssize_t[::1] order,
+        const double[::1] rates, double[:, :, ::1] trace,
+    ):
+        """Make a step on each of some rows.
+
+        Parameters
+        ----------
+        X : ndarray of float32 or float64, shape (n_samples, n_features)
+            Features. The values of a row are contiguous.
+        label : ndarray of intp, shape (n_samples,)
+            The output of whose class a row is; n_outputs for none.
+        sample_weight : ndarray of float64, shape (n_samples,), or None
+            Factors of the updates; None for 1.
+        order : ndarray of intp, shape (n_steps,)
+            The rows to take, in this order.
+        rates : ndarray of float64, shape (n_steps,)
+            Learning rate of every step.
+        trace : ndarray of float64, shape (n_epochs, n_outputs, 4), changed
+            Of as many equal parts of the steps, and of every output, what
+            `Stochastic.step` notes.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, a label is out of range or a row of `order` is not
+            there. Values are not inspected.
+        MemoryError
+            If there is no room for an index of the columns.
+
+        Notes
+        -----
+        Releases the GIL. Splitting epochs over several calls gives the same models.
+        """
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], part, apart, e, j
+        cdef const double* weight = NULL
+        cdef int32_t* every
+        if d != self.sgd.one.n_features:
+            raise ValueError("X must have n_features columns")
+        if d > 1 and X.strides[1] != sizeof(x_value) or X.strides[0] % sizeof(x_value):
+            raise ValueError("the values of a row of X must be contiguous")
+        part = self.check(n, label, sample_weight, order, rates, trace)
+        if part == 0:
+            return
+        if sample_weight is not None:
+            weight = &sample_weight[0]
+        apart = X.strides[0] // <Py_ssize_t> sizeof(x_value)
+        every = <int32_t*> malloc(d * sizeof(int32_t))
+        if every == NULL:
+            raise MemoryError()
+        self.sgd.one.single = x_value is float
+        self.sgd.whole = True
+        with nogil:
+            for j in range(d):
+                every[j] = <int32_t> j
+            if self.sgd.one.penalized:
+                measure_outputs(&self.sgd)
+            for e in range(trace.shape[0]):
+                begin_epoch(&self.sgd)
+                step_outputs_on_rows(
+                    &self.sgd, &X[0, 0], apart, every, &label[0], weight,
+                    &order[e * part], part, &rates[e * part],
+                )
+                note_outputs(&self.sgd, &trace[e, 0, 0])
+            free(every)
+
+    def step_csr(
+        self, const x_value[::1] data, const index_value[::1] indices,
+        const row_value[::1] indptr, const Py_ssize_t[::1] label,
+        const double[::1] sample_weight, const Py_ssize_t[::1] order,
+        const double[::1] rates, double[:, :, ::1] trace,
+    ):
+        """Make a step on each of some rows of a sparse matrix.
+
+        Parameters
+        ----------
+        data, indices, indptr
+            The matrix, as in `add_gradient_csr`; no column twice in a row.
+        label, sample_weight, order, rates, trace
+            As in `step`.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, a label is out of range, or a row or a column is not
+            there. Steps up to a row whose columns are not there have been made then.
+
+        Notes
+        -----
+        Time for the values that the rows store, and once for all coefficients. Releases
+        the GIL.
+        """
+        cdef Py_ssize_t n = indptr.shape[0] - 1, part, i, e
+        cdef const x_value* values = NULL
+        cdef const index_value* columns = NULL
+        cdef const double* weight = NULL
+        cdef bint in_range = True
+        if indices.shape[0] != data.shape[0]:
+            raise ValueError("indices must have one value for each of data")
+        if n < 0 or indptr[0] < 0 or indptr[n] > data.shape[0]:
+            raise ValueError("indptr must stay within data")
+        for i in range(n):
+            if indptr[i] > indptr[i + 1]:
+                raise ValueError("indptr must not fall")
+        part = self.check(n, label, sample_weight, order, rates, trace)
+        if part == 0:
+            return
+        if sample_weight is not None:
+            weight = &sample_weight[0]
+        if data.shape[0] > 0:
+            values, columns = &data[0], &indices[0]
+        self.sgd.one.single = x_value is float
+        self.sgd.whole = False
+        with nogil:
+            if self.sgd.one.penalized:
+                measure_outputs(&self.sgd)
+            for e in range(trace.shape[0]):
+                begin_epoch(&self.sgd)
+                in_range = step_outputs_on_sparse_rows(
+                    &self.sgd, values, columns, &indptr[0], &label[0], weight,
+                    &order[e * part], part, &rates[e * part],
+                )
+                note_outputs(&self.sgd, &trace[e, 0, 0])
+                if not in_range:
+                    break
+        if not in_range:
+            raise ValueError("indices must be from 0 to n_features - 1")
+
+    cdef int check_output(self, Py_ssize_t output, Py_ssize_t n_coef) except -1:
+        if not 0 <= output < self.sgd.n:
+            raise ValueError("output must be from 0 to n_outputs - 1")
+        if n_coef != self.sgd.one.n_features:
+            raise ValueError("coef and mean must have n_features values")
+        return 0
+
+    def model(self, Py_ssize_t output, double[::1] coef, double[::1] mean):
+        """Look at an output.
+
+        Parameters
+        ----------
+        output : int
+            Its number.
+        coef : ndarray of float64, shape (n_features,), changed
+            Becomes its coefficients.
+        mean : ndarray of float64, shape (n_features,), or None, changed
+            Becomes their mean.
+
+        Returns
+        -------
+        intercept, mean_intercept : float
+            The intercept, and the mean of it.
+
+        Raises
+        ------
+        ValueError
+            If there is no such output, or shapes disagree.
+        """
+        self.check_output(output, coef.shape[0])
+        if mean is not None and mean.shape[0] != coef.shape[0]:
+            raise ValueError("coef and mean must have n_features values")
+        if mean is not None and self.sgd.one.mean == NULL:
+            raise ValueError("there are no means")
+        take(
+            &self.sgd, output, self.sgd.one.scale, &coef[0],
+            NULL if mean is None else &mean[0],
+        )
+        return self.sgd.intercept[output], self.sgd.mean_intercept[output]
+
+    def stored(self, Py_ssize_t output, double[::1] coef):
+        """Look at the coefficients of an output without the factor of all of them.
+
+        Parameters
+        ----------
+        output : int
+            Its number.
+        coef : ndarray of float64, shape (n_features,), changed
+            Becomes its coefficients without the factor.
+
+        Returns
+        -------
+        float
+            Its intercept.
+
+        Raises
+        ------
+        ValueError
+            If there is no such output, or shapes disagree.
+        """
+        self.check_output(output, coef.shape[0])
+        take(&self.sgd, output, 1.0, &coef[0], NULL)
+        return self.sgd.intercept[output]
+
+    def drop(self, Py_ssize_t output):
+        """Go on without an output; the numbers of those behind it fall by one.
+
+        Parameters
+        ----------
+        output : int
+            Its number, not of the only one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such output.
+        """
+        if not 0 <= output < self.sgd.n or self.sgd.n == 1:
+            raise ValueError("output must be from 0 to n_outputs - 1, and not alone")
+        with nogil:
+            drop(&self.sgd, output)

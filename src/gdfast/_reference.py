@@ -1113,3 +1113,163 @@ class Stochastic:
             self.step_on(data[stored].astype(float), at, y[i], weight, rate)
             if self.l1:
                 self.measure()
+
+
+class StochasticOutputs:
+    """Several of these, each on the rows of its own class against the others."""
+
+    def __init__(
+        self,
+        kind: int,
+        param: float,
+        n_features: int,
+        coef: Doubles,
+        mean: Doubles | None,
+        paid: Doubles | None,
+        intercept: Doubles,
+        mean_intercept: Doubles,
+        class_weight: Doubles,
+        low: float,
+        rule: int,
+        aggressiveness: float,
+        alpha: float,
+        l1: float,
+        l2: float,
+        intercept_rate: float,
+        average_from: float,
+        t: float,
+    ) -> None:
+        n = len(intercept)
+        if n < 1 or len(mean_intercept) != n or len(class_weight) != n:
+            raise ValueError("intercepts and class_weight must have n_outputs values")
+        shape = n_features, -(-n // 4) * 4
+        if coef.shape != shape:
+            raise ValueError("coef must have shape (n_features, n_sides)")
+        for name, table in (("mean", mean), ("paid", paid)):
+            if table is not None and table.shape != shape:
+                raise ValueError(f"{name} must have the shape of coef")
+        if n_features < 1:
+            raise ValueError("n_features must be at least 1 and below 2^31")
+        if (mean is None and average_from < np.inf) or (paid is None and l1):
+            raise ValueError("mean and paid must be there where they are needed")
+        self.low, self.in_order = low, False
+        self.class_weight = list(class_weight)
+        self.outputs: list[Stochastic] = []
+        for k in range(n):
+            own: list[Doubles | None] = []
+            for table in (coef, mean, paid):
+                room = np.zeros(-(-n_features // 8) * 8)
+                if table is not None:
+                    room[:n_features] = table[:, k]
+                own.append(None if table is None else room)
+            assert own[0] is not None
+            output = Stochastic(
+                *(kind, param, n_features, own[0], own[1], own[2], rule),
+                *(aggressiveness, alpha, l1, l2, intercept_rate, average_from),
+            )
+            output.intercept, output.mean_intercept = intercept[k], mean_intercept[k]
+            output.t = t
+            self.outputs.append(output)
+
+    @property
+    def n_outputs(self) -> int:
+        """How many there are."""
+        return len(self.outputs)
+
+    def check(
+        self,
+        n_rows: int,
+        label: NDArray[np.intp],
+        sample_weight: Doubles | None,
+        order: NDArray[np.intp],
+        rates: Doubles,
+        trace: Doubles,
+    ) -> None:
+        """Raise for shapes that disagree and labels that are not there."""
+        n_epochs, *shape = trace.shape
+        if n_epochs < 1 or shape != [self.n_outputs, 4] or len(order) % n_epochs:
+            raise ValueError("trace must have shape (n_epochs, n_outputs, 4)")
+        if len(label) != n_rows:
+            raise ValueError("label must have one value for each row of X")
+        if sample_weight is not None and len(sample_weight) != n_rows:
+            raise ValueError("sample_weight must have one value for each row of X")
+        if len(rates) != len(order):
+            raise ValueError("rates must have one value for each row of order")
+        if len(order) and not (order.min() >= 0 and order.max() < n_rows):
+            raise ValueError("order must be from 0 to n_samples - 1")
+        if n_rows and (label.min() < 0 or label.max() > self.n_outputs):
+            raise ValueError("label must be from 0 to n_outputs")
+
+    def of_each(
+        self, label: NDArray[np.intp], sample_weight: Doubles | None
+    ) -> Iterator[tuple[int, Stochastic, Doubles, Doubles]]:
+        """Yield the number of every output, itself, its targets and its weights."""
+        weight = np.ones(len(label)) if sample_weight is None else sample_weight
+        for k, output in enumerate(self.outputs):
+            own = label == k
+            weights = weight * np.where(own, self.class_weight[k], 1.0)
+            yield k, output, np.where(own, 1.0, self.low), weights
+
+    def step(
+        self,
+        X: Floats,
+        label: NDArray[np.intp],
+        sample_weight: Doubles | None,
+        order: NDArray[np.intp],
+        rates: Doubles,
+        trace: Doubles,
+    ) -> None:
+        """Make a step on each of some rows."""
+        self.check(len(X), label, sample_weight, order, rates, trace)
+        for k, output, y, weight in self.of_each(label, sample_weight):
+            seen = np.zeros((len(trace), 4))
+            output.step(X, y, weight, order, rates, seen)
+            trace[:, k] = seen
+
+    def step_csr(
+        self,
+        data: Floats,
+        indices: Ints,
+        indptr: Ints,
+        label: NDArray[np.intp],
+        sample_weight: Doubles | None,
+        order: NDArray[np.intp],
+        rates: Doubles,
+        trace: Doubles,
+    ) -> None:
+        """Make a step on each of some rows of a sparse matrix."""
+        n = max(len(indptr) - 1, 0)
+        self.check(n, label, sample_weight, order, rates, trace)
+        for k, output, y, weight in self.of_each(label, sample_weight):
+            seen = np.zeros((len(trace), 4))
+            output.step_csr(data, indices, indptr, y, weight, order, rates, seen)
+            trace[:, k] = seen
+
+    def model(
+        self, output: int, coef: Doubles, mean: Doubles | None
+    ) -> tuple[float, float]:
+        """Look at an output."""
+        intercept = self.stored(output, coef)
+        one = self.outputs[output]
+        if mean is not None and len(mean) != len(coef):
+            raise ValueError("coef and mean must have n_features values")
+        coef *= one.scale
+        if mean is not None:
+            mean[:] = (one.mean + one.mean_share * one.w) / one.mean_scale
+        return intercept, one.mean_intercept
+
+    def stored(self, output: int, coef: Doubles) -> float:
+        """Look at the coefficients of an output without the factor of all of them."""
+        if not 0 <= output < self.n_outputs:
+            raise ValueError("output must be from 0 to n_outputs - 1")
+        one = self.outputs[output]
+        if len(coef) != one.n_features:
+            raise ValueError("coef and mean must have n_features values")
+        coef[:] = one.w
+        return one.intercept
+
+    def drop(self, output: int) -> None:
+        """Go on without an output."""
+        if not 0 <= output < self.n_outputs or self.n_outputs == 1:
+            raise ValueError("output must be from 0 to n_outputs - 1, and not alone")
+        del self.outputs[output], self.class_weight[output]

@@ -61,35 +61,41 @@ cdef struct Sgd:
     double objective      # sum of losses and penalties
 
 
+cdef inline vec loss_of_some(
+    int kind, vec z, vec y, double param, vec* slope
+) noexcept nogil:
+    # The losses of some examples or outputs, and their slopes.
+    if kind == HALF_SQUARED_ERROR:
+        return evaluate(HALF_SQUARED_ERROR, z, y, param, slope)
+    if kind == LOG_LOSS:
+        return evaluate(LOG_LOSS, z, y, param, slope)
+    if kind == HINGE:
+        return evaluate(HINGE, z, y, param, slope)
+    if kind == HUBER:
+        return evaluate(HUBER, z, y, param, slope)
+    if kind == EPSILON_INSENSITIVE:
+        return evaluate(EPSILON_INSENSITIVE, z, y, param, slope)
+    if kind == SQUARED_EPSILON_INSENSITIVE:
+        return evaluate(SQUARED_EPSILON_INSENSITIVE, z, y, param, slope)
+    if kind == SQUARED_HINGE:
+        return evaluate(SQUARED_HINGE, z, y, param, slope)
+    if kind == MODIFIED_HUBER:
+        return evaluate(MODIFIED_HUBER, z, y, param, slope)
+    if kind == PERCEPTRON:
+        return evaluate(PERCEPTRON, z, y, param, slope)
+    if kind == SQUARED_ERROR:
+        return evaluate(SQUARED_ERROR, z, y, param, slope)
+    if kind == QUANTILE:
+        return evaluate(QUANTILE, z, y, param, slope)
+    return evaluate(POISSON, z, y, param, slope)
+
+
 cdef inline double loss_of_one(
     int kind, double z, double y, double param, double* slope
 ) noexcept nogil:
     # The loss of an example, and its slope.
-    cdef vec at = splat(z), target = splat(y), steep, value
-    if kind == HALF_SQUARED_ERROR:
-        value = evaluate(HALF_SQUARED_ERROR, at, target, param, &steep)
-    elif kind == LOG_LOSS:
-        value = evaluate(LOG_LOSS, at, target, param, &steep)
-    elif kind == HINGE:
-        value = evaluate(HINGE, at, target, param, &steep)
-    elif kind == HUBER:
-        value = evaluate(HUBER, at, target, param, &steep)
-    elif kind == EPSILON_INSENSITIVE:
-        value = evaluate(EPSILON_INSENSITIVE, at, target, param, &steep)
-    elif kind == SQUARED_EPSILON_INSENSITIVE:
-        value = evaluate(SQUARED_EPSILON_INSENSITIVE, at, target, param, &steep)
-    elif kind == SQUARED_HINGE:
-        value = evaluate(SQUARED_HINGE, at, target, param, &steep)
-    elif kind == MODIFIED_HUBER:
-        value = evaluate(MODIFIED_HUBER, at, target, param, &steep)
-    elif kind == PERCEPTRON:
-        value = evaluate(PERCEPTRON, at, target, param, &steep)
-    elif kind == SQUARED_ERROR:
-        value = evaluate(SQUARED_ERROR, at, target, param, &steep)
-    elif kind == QUANTILE:
-        value = evaluate(QUANTILE, at, target, param, &steep)
-    else:
-        value = evaluate(POISSON, at, target, param, &steep)
+    cdef vec steep, value
+    value = loss_of_some(kind, splat(z), splat(y), param, &steep)
     slope[0] = lane(steep, 0)
     return lane(value, 0)
 
@@ -129,12 +135,16 @@ cdef inline void take_scale(Sgd* sgd) noexcept nogil:
         make_pairs(sgd)
 
 
-cdef inline void shrink(Sgd* sgd, double rate) noexcept nogil:
-    # Multiply all coefficients by what a step of the penalty makes of them. With
-    # float32 rows scikit-learn rounds that, which shows far more than its own size.
+cdef inline double shrinkage(const Sgd* sgd, double rate) noexcept nogil:
+    # What a step of the penalty multiplies all coefficients by. With float32 rows
+    # scikit-learn rounds that, which shows far more than its own size.
     cdef double factor = max(0.0, 1.0 - sgd.l2 * rate * sgd.alpha)
-    if sgd.single:
-        factor = <float> factor
+    return <float> factor if sgd.single else factor
+
+
+cdef inline void shrink(Sgd* sgd, double rate) noexcept nogil:
+    # Multiply all coefficients by that.
+    cdef double factor = shrinkage(sgd, rate)
     sgd.scale *= factor
     sgd.square *= factor * factor
     sgd.size *= factor
@@ -189,9 +199,10 @@ cdef inline double in_w(const Sgd* sgd, double step) noexcept nogil:
     return step / sgd.scale if sgd.in_order else step * (1.0 / sgd.scale)
 
 
-cdef inline void end_step(Sgd* sgd, double rate) noexcept nogil:
-    # The averages of a step, after w has moved, and what may be truncated of it.
-    cdef double share
+cdef inline double end_step(Sgd* sgd, double rate) noexcept nogil:
+    # The average of w of a step, after w has moved, and what may be truncated of it;
+    # returns the share of the step in averages.
+    cdef double share = 0.0
     if sgd.t >= sgd.average_from:
         share = 1.0 / (sgd.t - sgd.average_from + 1.0)
         if share < 1.0:
@@ -200,6 +211,7 @@ cdef inline void end_step(Sgd* sgd, double rate) noexcept nogil:
         sgd.mean_intercept += share * (sgd.intercept - sgd.mean_intercept)
     sgd.t += 1.0
     sgd.owed += sgd.l1 * rate * sgd.alpha
+    return share
 
 
 cdef inline double logistic_slope(double z, double y) noexcept nogil:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,6 +151,7 @@ class Epoch(NamedTuple):
 
 
 Watch = Callable[[Epoch], bool]
+LossOfNothing = Callable[[], float]
 
 
 class Trained(NamedTuple):
@@ -360,11 +361,8 @@ class Descent:
         self.steps.intercept = start.intercept
         self.steps.mean_intercept = start.mean_intercept
         self.steps.t = t
-        self._safe_rate = math.inf
-        if task.curvature and (X.data if sparse else X).dtype == np.float64:
-            weight = 1.0 if sample_weight is None else float(sample_weight.max())
-            steepest = task.curvature * largest_square(X) * weight
-            self._safe_rate = 2 / steepest if steepest else math.inf
+        largest = 1.0 if sample_weight is None else float(sample_weight.max())
+        self._safe_rate = safe_rate(task, X, largest)
         self._step: Callable[..., None] = self.steps.step
         self._data: tuple[Any, ...] = (X, y, sample_weight)
         work = n_features
@@ -478,6 +476,30 @@ def next_order(order: NDArray[np.intp], sigma: NDArray[np.intp]) -> NDArray[np.i
     return following
 
 
+def safe_rate(task: Task, X: Matrix, largest_weight: float) -> float:
+    """Return the rate up to which rounding does not grow from step to step.
+
+    Parameters
+    ----------
+    task : Task
+        What is asked for.
+    X : ndarray of float32 or float64, shape (n_samples, n_features), or CSR
+        Features.
+    largest_weight : float
+        The largest factor of an update.
+
+    Returns
+    -------
+    float
+        The rate; inf where there is none.
+    """
+    single = (X.data if isinstance(X, CSR) else X).dtype != np.float64
+    if not task.curvature or single:
+        return math.inf
+    steepest = task.curvature * largest_square(X) * largest_weight
+    return 2 / steepest if steepest else math.inf
+
+
 def largest_square(X: Matrix) -> float:
     """Return what the sum of squares of no row exceeds, with 1 for the intercept.
 
@@ -535,6 +557,129 @@ def lanes(n_features: int) -> int:
     return -(-n_features // 8) * 8
 
 
+class Course:
+    """What the epochs of an output have seen so far, and whether it is enough.
+
+    Parameters
+    ----------
+    task : Task
+        What is asked for.
+    n_rows : int
+        Rows of an epoch.
+
+    Attributes
+    ----------
+    objectives : list of float
+        Mean objective of every epoch.
+    scores : list of float
+        Score of the rows held out after every epoch, if there are any.
+    mean_loss : float
+        That of the last epoch.
+    idle : int
+        Epochs in a row that were of little use.
+    finite : bool
+        Whether all predictions were.
+    """
+
+    def __init__(self, task: Task, n_rows: int) -> None:
+        self.task = task
+        self.objectives: list[float] = []
+        self.scores: list[float] = []
+        self.mean_loss = 0.0
+        self.idle = 0
+        self.finite = True
+        self._n_rows = n_rows
+        self._best = math.inf
+
+    @property
+    def n_certain(self) -> int:
+        """Epochs that are made before any rule can end the training."""
+        left = self.task.max_iter - len(self.objectives)
+        if self.task.tol is None:
+            return left
+        return min(left, max(1, self.task.patience - self.idle))
+
+    def add(self, seen: list[float]) -> None:
+        """Note an epoch.
+
+        Parameters
+        ----------
+        seen : list of float
+            A row of the trace, see `Descent.epochs`.
+
+        Raises
+        ------
+        ValueError
+            If the model is not finite after it.
+        """
+        loss_sum, objective_sum, magnitude, nothing = seen
+        self.mean_loss = loss_sum / self._n_rows
+        self.objectives.append(objective_sum / self._n_rows)
+        self.finite &= nothing == 0
+        if not math.isfinite(magnitude):
+            raise ValueError(
+                "Floating-point under-/overflow occurred at epoch "
+                f"#{len(self.objectives)}. Scaling input data with StandardScaler or "
+                "MinMaxScaler might help."
+            )
+
+    def judge(self, score: float | None = None) -> None:
+        """See whether the last epoch was of use.
+
+        Parameters
+        ----------
+        score : float or None
+            Score of the rows held out, if there are any.
+        """
+        measure = self.objectives[-1]
+        if score is not None:
+            self.scores.append(score)
+            measure = -score
+        tol = self.task.tol
+        if tol is not None and measure > self._best - tol:
+            self.idle += 1
+        else:
+            self.idle = 0
+        self._best = min(self._best, measure)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last epochs were of little use."""
+        return self.idle >= self.task.patience
+
+    def ended(
+        self, model: Model, reason: str, loss_of_nothing: LossOfNothing
+    ) -> Trained:
+        """Return the end.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+        reason : str
+            Why no further epoch was made; empty if all were.
+        loss_of_nothing : callable
+            Returns the mean loss with coefficients of 0.
+
+        Returns
+        -------
+        Trained
+            The end.
+        """
+        diverged = None
+        if not self.mean_loss * self._n_rows < CUT_LOSS:
+            none = loss_of_nothing()
+            diverged = None if self.mean_loss <= none else (self.mean_loss, none)
+        return Trained(
+            model,
+            self.objectives,
+            self.scores,
+            reason or _all(self.task),
+            diverged,
+            self.finite,
+        )
+
+
 def train_rows(
     task: Task,
     X: Matrix,
@@ -577,68 +722,310 @@ def train_rows(
     order = sigma = first_order(X.shape[0], seed if task.shuffle else None)
     trained_on = None if held_out is None else ~held_out.rows
     n_rows = len(order) if trained_on is None else int(trained_on.sum())
-    objectives: list[float] = []
-    scores: list[float] = []
-    best, idle, reason, together, finite = math.inf, 0, "", 1, True
+    course, reason, together = Course(task, n_rows), "", 1
     if held_out is None and watch is None:
         together = descent.fitting(n_rows)
-    while len(objectives) < task.max_iter and not reason:
-        if objectives and stopped():
+    while course.n_certain and not reason:
+        n_done = len(course.objectives)
+        if n_done and stopped():
             break
-        # So many that no rule can end the training before the last of them.
-        n_epochs = min(together, task.max_iter - len(objectives))
-        if task.tol is not None:
-            n_epochs = min(n_epochs, max(1, task.patience - idle))
+        n_epochs = min(together, course.n_certain)
         orders: list[NDArray[np.intp]] = []
         for _ in range(n_epochs):
-            if task.shuffle and (objectives or orders):
+            if task.shuffle and (n_done or orders):
                 order = next_order(order, sigma)
             orders.append(order if trained_on is None else order[trained_on[order]])
         rows = orders[-1]
         every = rows if n_epochs == 1 else np.concatenate(orders)
-        trace = descent.epochs(every, n_epochs, stopped).tolist()
-        for _, objective_sum, magnitude, nothing in trace:
-            objectives.append(objective_sum / n_rows)
-            finite &= nothing == 0
-            if not math.isfinite(magnitude):
-                raise ValueError(
-                    "Floating-point under-/overflow occurred at epoch "
-                    f"#{len(objectives)}. Scaling input data with StandardScaler or "
-                    "MinMaxScaler might help."
-                )
-            measure = objectives[-1]
+        for seen in descent.epochs(every, n_epochs, stopped).tolist():
+            course.add(seen)
+            score = None
             if held_out is not None:
-                scores.append(held_out.score(descent.stored, descent.steps.intercept))
-                measure = -scores[-1]
-            if task.tol is not None and measure > best - task.tol:
-                idle += 1
-            else:
-                idle = 0
-            best = min(best, measure)
-        loss_sum = trace[-1][0]
+                score = held_out.score(descent.stored, descent.steps.intercept)
+            course.judge(score)
         if watch is not None and watch(
             Epoch(
-                len(objectives),
+                len(course.objectives),
                 int(descent.steps.t - t),
-                loss_sum / n_rows,
-                objectives[-1],
+                course.mean_loss,
+                course.objectives[-1],
                 descent.coef(),
                 descent.steps.intercept,
-                scores[-1] if scores else None,
+                course.scores[-1] if course.scores else None,
             )
         ):
             reason = "the callback ended the training"
-        elif idle >= task.patience:
+        elif course.is_over:
             if descent.rates.lower():
-                idle = 0
+                course.idle = 0
             else:
-                reason = _enough(task, bool(scores))
-    model = descent.end()
-    diverged = None
-    if not loss_sum < CUT_LOSS:
-        last, none = loss_sum / n_rows, _loss_of_nothing(task, X, y, rows)
-        diverged = None if last <= none else (last, none)
-    return Trained(model, objectives, scores, reason or _all(task), diverged, finite)
+                reason = _enough(task, bool(course.scores))
+    nothing = partial(_loss_of_nothing, task, X, y, rows)
+    return course.ended(descent.end(), reason, nothing)
+
+
+class Classes(NamedTuple):
+    """Which rows are of which class.
+
+    Parameters
+    ----------
+    label : ndarray of intp, shape (n_samples,)
+        Number of the class of every row.
+    weight : ndarray of float64, shape (n_classes,)
+        Factors of the updates of a class's output on its own rows.
+    low : float
+        Target of rows of other classes; that of its own is 1.
+    """
+
+    label: NDArray[np.intp]
+    weight: Doubles
+    low: float
+
+    def targets(self, output: int) -> Doubles:
+        """Return the targets of an output.
+
+        Parameters
+        ----------
+        output : int
+            Number of its class.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,)
+            1 and `low`.
+        """
+        return np.where(self.label == output, 1.0, self.low)
+
+
+class DescentTogether:
+    """Steps on the rows of one output for each class, which take them together.
+
+    Parameters
+    ----------
+    task : Task
+        What is asked for.
+    X : ndarray of float32 or float64, shape (n_samples, n_features), or CSR
+        Features, as for `Descent`.
+    classes : Classes
+        The targets.
+    sample_weight : ndarray of float64, shape (n_samples,), or None
+        Factors of the updates; None for 1.
+    starts : list of Model
+        Where to begin; they are not changed.
+    t : float
+        Number of the first step.
+
+    Attributes
+    ----------
+    active : list of int
+        The outputs that steps are made of.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        X: Matrix,
+        classes: Classes,
+        sample_weight: Doubles | None,
+        starts: list[Model],
+        t: float,
+    ) -> None:
+        sparse = isinstance(X, CSR)
+        self.active = list(range(len(starts)))
+        self.rates = Rates(task, t)
+        self._X, self._weight = X, sample_weight
+        self._classes = classes
+        self._label = classes.label
+        coef = side_by_side([start.coef for start in starts])
+        means = [start.mean_coef for start in starts if start.mean_coef is not None]
+        self._averages = bool(means)
+        intercept_rate = SPARSE_INTERCEPT if sparse else 1.0
+        self.steps = kernel.StochasticOutputs(
+            task.kind,
+            task.param,
+            X.shape[1],
+            coef,
+            side_by_side(means) if means else None,
+            np.zeros_like(coef) if task.l1 else None,
+            np.array([start.intercept for start in starts]),
+            np.array([start.mean_intercept for start in starts]),
+            classes.weight,
+            classes.low,
+            RULES.get(task.schedule, 0),
+            task.eta0,
+            task.alpha,
+            task.l1,
+            task.l2,
+            intercept_rate if task.fit_intercept else 0.0,
+            float(task.average) if task.average else math.inf,
+            t,
+        )
+        largest = 1.0 if sample_weight is None else float(sample_weight.max())
+        largest *= max(1.0, float(classes.weight.max()))
+        self._safe_rate = safe_rate(task, X, largest)
+        self._step: Callable[..., None] = self.steps.step
+        self._data: tuple[Any, ...] = (X,)
+        work = X.shape[1]
+        if isinstance(X, CSR):
+            self._step = self.steps.step_csr
+            self._data = X.data, X.indices, X.indptr
+            work = SPARSE_VALUES * X.size // len(X)
+        self._piece = max(1, PIECE_VALUES // ((work + ROW_VALUES) * len(starts)))
+
+    def fitting(self, n_rows: int) -> int:
+        """Return how many epochs of so many rows one call makes."""
+        fitting: int = self._piece // n_rows
+        return max(1, fitting)
+
+    def epochs(self, order: NDArray[np.intp], n_epochs: int) -> Doubles:
+        """Make a step on each of some rows.
+
+        Parameters
+        ----------
+        order, n_epochs
+            As for `Descent`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_epochs, n_active, 4)
+            Of every epoch and active output, what `Descent.epochs` returns.
+        """
+        seen = np.empty((n_epochs, len(self.active), 4))
+        total = np.zeros(seen.shape[1:])
+        for start in range(0, len(order), self._piece):
+            rows = order[start : start + self._piece]
+            rates = self.rates.take(len(rows))
+            self.steps.in_order = bool(rates[0] > self._safe_rate)
+            self._step(*self._data, self._label, self._weight, rows, rates, seen)
+            if len(rows) < len(order):
+                total += seen[0]
+                seen[0][:, [0, 1, 3]] = total[:, [0, 1, 3]]
+        return seen
+
+    def score(self, output: int, held_out: HeldOut) -> float:
+        """Return how good an active output is on rows held out.
+
+        Parameters
+        ----------
+        output : int
+            Which.
+        held_out : HeldOut
+            The rows.
+
+        Returns
+        -------
+        float
+            The score.
+        """
+        stored = np.empty(self._X.shape[1])
+        intercept = self.steps.stored(self.active.index(output), stored)
+        return held_out.score(stored, intercept)
+
+    def end(self, output: int, room: Doubles) -> Model:
+        """Return the model of an output, of which no further steps are made.
+
+        Parameters
+        ----------
+        output : int
+            Which.
+        room : ndarray of float64, shape (n_features,), changed
+            Memory for its coefficients.
+
+        Returns
+        -------
+        Model
+            The model.
+        """
+        at = self.active.index(output)
+        mean = np.empty_like(room) if self._averages else None
+        intercept, mean_intercept = self.steps.model(at, room, mean)
+        if len(self.active) > 1:
+            self.steps.drop(at)
+        self.active.remove(output)
+        places = np.full(len(self._classes.weight), len(self.active))
+        places[self.active] = np.arange(len(self.active))
+        self._label = places[self._classes.label]
+        return Model(room, intercept, mean, mean_intercept)
+
+
+def side_by_side(rows: list[Floats]) -> Doubles:
+    """Return coefficients of outputs as the kernel takes them.
+
+    Parameters
+    ----------
+    rows : list of ndarray of float32 or float64, shape (n_features,)
+        Those of each.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_features, n_sides)
+        Those of a feature side by side, and zeros up to a multiple of 4.
+    """
+    table = np.zeros((len(rows[0]), -(-len(rows) // 4) * 4))
+    for output, row in enumerate(rows):
+        table[:, output] = row
+    return table
+
+
+def train_together(
+    task: Task,
+    X: Matrix,
+    classes: Classes,
+    sample_weight: Doubles | None,
+    starts: list[Model],
+    t: float,
+    held_out: list[HeldOut] | None,
+    room: Doubles,
+) -> list[Trained]:
+    """Train one output for each class, all from one reading of the rows as they lie.
+
+    Parameters
+    ----------
+    task, X, classes, sample_weight, starts, t
+        As in `DescentTogether`; the task does not shuffle, and its schedule is the same
+        for all outputs: not "adaptive".
+    held_out : list of HeldOut or None
+        Rows to stop by, the same for each output.
+    room : ndarray of float64, shape (n_classes, lanes(n_features)), changed
+        Memory for the coefficients.
+
+    Returns
+    -------
+    list of Trained
+        The models and how they were reached: what each would be if trained alone.
+
+    Raises
+    ------
+    ValueError
+        If a model is not finite after an epoch, or X has a column out of range.
+    """
+    descent = DescentTogether(task, X, classes, sample_weight, starts, t)
+    rows = np.arange(len(X))
+    if held_out is not None:
+        rows = rows[~held_out[0].rows]
+    courses = [Course(task, len(rows)) for _ in starts]
+    together = 1 if held_out is not None else descent.fitting(len(rows))
+    ends: dict[int, Trained] = {}
+    while descent.active:
+        certain = min(courses[output].n_certain for output in descent.active)
+        n_epochs = min(together, certain)
+        for seen in descent.epochs(np.tile(rows, n_epochs), n_epochs):
+            for output, row in zip(descent.active, seen.tolist(), strict=True):
+                courses[output].add(row)
+                score = None
+                if held_out is not None:
+                    score = descent.score(output, held_out[output])
+                courses[output].judge(score)
+        for output in list(descent.active):
+            course = courses[output]
+            if course.n_certain and not course.is_over:
+                continue
+            model = descent.end(output, room[output, : X.shape[1]])
+            reason = _enough(task, bool(course.scores)) if course.is_over else ""
+            y = classes.targets(output)
+            nothing = partial(_loss_of_nothing, task, X, y, rows)
+            ends[output] = course.ended(model, reason, nothing)
+    return [ends[output] for output in range(len(starts))]
 
 
 def _enough(task: Task, scored: bool) -> str:

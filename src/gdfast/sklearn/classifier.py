@@ -34,7 +34,16 @@ from gdfast.sklearn.stochastic import (
     check_start,
     shuffling_seed,
 )
-from gdfast.stochastic import HeldOut, Model, Task, Trained, lanes, train_rows
+from gdfast.stochastic import (
+    Classes,
+    HeldOut,
+    Model,
+    Task,
+    Trained,
+    lanes,
+    train_rows,
+    train_together,
+)
 from gdfast.threads import Team
 
 
@@ -329,6 +338,15 @@ n_features)
         held, seeds = self._draws(rows, len(classes))
         matrix, t = as_matrix(X), getattr(twin, "t_", 1.0)
         room = np.empty((len(starts), lanes(X.shape[1])))  # where coef_ will be
+        if not binary and self._can_share(task, callback):
+            labels = Classes(np.searchsorted(classes, y), weights, self._low)
+            scored = None
+            if held is not None:
+                scored = [self._scored(X, y == name, *held) for name in classes]
+            ends = train_together(
+                task, matrix, labels, sample_weight, starts, t, scored, room
+            )
+            return self._ended(twin, ends, rows, room, dtype)
 
         def train(output: int) -> Trained:
             chosen = 1 if binary else output
@@ -350,8 +368,33 @@ n_features)
 
         with Team(1 if binary else effective_n_jobs(self.n_jobs)) as team:
             ends = team.map(train, range(len(starts)))
-        self._finish(twin, ends, X.shape[0])
-        coef = np.ascontiguousarray(room[:, : X.shape[1]], dtype)
+        return self._ended(twin, ends, rows, room, dtype)
+
+    def _can_share(self, task: Task, callback: Callback | None) -> bool:
+        """Whether all classes can be trained from one reading of the rows.
+
+        Their order must be the same, and nobody may want to see one class after the
+        other.
+        """
+        return not (
+            task.shuffle
+            or task.schedule == "adaptive"
+            or self.verbose
+            or callback is not None
+        )
+
+    def _ended(
+        self,
+        twin: Self,
+        ends: list[Trained],
+        rows: Rows,
+        room: Doubles,
+        dtype: np.dtype[Any],
+    ) -> list[Trained]:
+        """Let the twin have what came of the training."""
+        n_samples, n_features = rows.X.shape
+        self._finish(twin, ends, n_samples)
+        coef = np.ascontiguousarray(room[:, :n_features], dtype)
         self._set_models(twin, coef, [end.model for end in ends])
         return ends
 
@@ -374,9 +417,12 @@ n_features)
 
     def _targets(self, positive: NDArray[np.bool_]) -> Doubles:
         """Return labels as the loss takes them."""
-        if self.loss in FOR_QUANTITIES:
-            return np.where(positive, 1.0, -1.0)
-        return positive.astype(float)
+        return np.where(positive, 1.0, self._low)
+
+    @property
+    def _low(self) -> float:
+        """What a loss takes for a row of another class."""
+        return -1.0 if self.loss in FOR_QUANTITIES else 0.0
 
     def _scored(
         self,
