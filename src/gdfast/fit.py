@@ -169,6 +169,12 @@ class Fit(Kept):
         "moments", which one pass adds up and which are taken for squared errors where
         that is estimated to be faster (many rows and steps). The steps are the same.
         Or on "batches" of rows, an iteration being all of these.
+    n_samples : int or None
+        Rows of the data, with those held out; None if an old version trained it.
+    settings : dict of str to number, text or None
+        Arguments of `train` that are not found elsewhere here, by their names: the
+        learning rate as it was asked for, the stopping rules; of arguments that are
+        arrays or fits, whether they were given. Empty if an old version trained it.
     state : State or None
         What `train` needs to go on with this run.
 
@@ -206,6 +212,8 @@ class Fit(Kept):
     penalty: dict[str, float]
     standardized: bool
     method: str
+    n_samples: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
     state: State | None = field(default=None, repr=False)
 
     def predict(self, X: object) -> Doubles:
@@ -440,6 +448,8 @@ def _check_written(state: dict[str, Any]) -> None:
     state.setdefault("penalty", {})
     state.setdefault("loss_params", {})
     state.setdefault("n_classes", None)
+    state.setdefault("n_samples", None)
+    state.setdefault("settings", {})
 
 
 def _listed(names: tuple[str, ...] | None) -> str:
