@@ -320,20 +320,7 @@ class Fit(Kept):
         rows = [
             *shown([f"coef {name}" for name in names], self.coef),
             *shown(["intercept"], np.asarray(self.intercept)[..., None]),
-        ]
-        params = [f"{name}={value:g}" for name, value in self.loss_params.items()]
-        penalty = "".join(f" + {by:g} {name}" for name, by in self.penalty.items())
-        if self.n_classes is not None:
-            rows.append(("classes", str(self.n_classes)))
-        loss = ", ".join([self.loss_name, *params]) + penalty
-        stable = self.max_stable_learning_rate
-        note = "" if stable is None else f" (stable below {stable:.6g})"
-        if self.standardized:
-            note += ", of standardised columns"
-        rows += [
-            (f"{'objective' if penalty else 'loss'} ({loss})", f"{self.loss:.10g}"),
-            ("iterations", str(self.n_iter)),
-            ("learning rate", f"{self.learning_rate:.6g}{note}"),
+            *figures(self),
         ]
         return summary(rows, self.stop_reason)
 
@@ -456,6 +443,37 @@ def _listed(names: tuple[str, ...] | None) -> str:
     """Return names for a message, the first few of many."""
     shown = [repr(name) for name in (names or ())[:8]]
     return ", ".join([*shown, "..."] if len(names or ()) > 8 else shown)
+
+
+def figures(fit: Fit) -> list[tuple[str, str]]:
+    """Return what the summary of a fit says of its run.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+
+    Returns
+    -------
+    list of pair of str
+        Labels and values.
+    """
+    rows = []
+    if fit.n_classes is not None:
+        rows.append(("classes", str(fit.n_classes)))
+    params = [f"{name}={value:g}" for name, value in fit.loss_params.items()]
+    penalty = "".join(f" + {by:g} {name}" for name, by in fit.penalty.items())
+    loss = ", ".join([fit.loss_name, *params]) + penalty
+    stable = fit.max_stable_learning_rate
+    note = "" if stable is None else f" (stable below {stable:.6g})"
+    if fit.standardized:
+        note += ", of standardised columns"
+    return [
+        *rows,
+        (f"{'objective' if penalty else 'loss'} ({loss})", f"{fit.loss:.10g}"),
+        ("iterations", str(fit.n_iter)),
+        ("learning rate", f"{fit.learning_rate:.6g}{note}"),
+    ]
 
 
 def shown(labels: list[str], values: Doubles) -> list[tuple[str, str]]:
