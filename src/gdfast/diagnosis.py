@@ -22,6 +22,7 @@ MINIMUM = 1e-6  # error of the parameters, in parts of their size, at a minimum
 CONDITION = 100.0  # of a problem, from which acceleration is worth a remark
 RATES = 1 << 16  # at the start and at the end of a run, of which the largest is told
 SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
+DIVERGED = "gradient descent diverged"  # how the reason of such a run begins
 
 
 def explain(
@@ -231,14 +232,14 @@ def _divergence(
     losses = np.append(monitor.first[0], descent.rows.losses[1:])
     if losses[-1] == -math.inf:
         return (
-            f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} "
+            f"{DIVERGED}: after {_count(len(losses) - 1, 'iteration')} "
             f"{_objective(fit)} is -inf. It falls without bound: what has no minimum "
             "needs bounds."
         )
     max_stable = _max_stable(fit)
     lowest = int(np.nanargmin(losses))
     seen = (
-        f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} "
+        f"{DIVERGED}: after {_count(len(losses) - 1, 'iteration')} "
         f"{_objective(fit)} is {losses[-1]:.6g}, up from {losses[lowest]:.6g} "
         f"{f'after {lowest}' if lowest else 'at the start'}."
     )

@@ -10,6 +10,7 @@ from numbers import Real
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gdfast._files import atomic_write
 from gdfast._typing import Doubles
@@ -312,6 +313,73 @@ class Fit(Kept):
         with atomic_write(path) as file:
             file.write(MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
             file.write(content)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        title: str | None = None,
+    ) -> None:
+        """Write a report of this run: one HTML file that needs nothing beside it.
+
+        It has the model, why the run ended, its loss curve and the first, the last and
+        some rows between of its history, and its settings. With the data it also has
+        their summary, the fitted line of a single feature, the learning rates that the
+        data allow with the iterations that each needs, and advice.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. It appears as a whole or not at all.
+        X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
+            The features that it was trained on; None for a report without data.
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+            The targets that it was trained on. A name of theirs (a pandas or polars
+            Series has one) is what the report calls them.
+        sample_weight : array-like, shape (n_samples,), or None
+            The weights that it was trained with; of a run with `class_weight`, the
+            products of both.
+        title : str or None
+            Heading of the page; None for one with the name of `y`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        OSError
+            If the file cannot be written.
+        TypeError, ValueError
+            If the data are no such, or have other shapes than those of the training.
+
+        Notes
+        -----
+        The same run and data give the same bytes. There is no script in the file, and
+        names of columns are shown as text whatever they are.
+
+        The data are read some ten times, and for the learning rates at n_samples
+        n_features^2 operations, as in `learning_rates`.
+
+        Examples
+        --------
+        >>> import gdfast
+        >>> mpg = gdfast.example_data("mpg")
+        >>> X, y = mpg.select(["pounds_1000"]), mpg["mpg"]
+        >>> fit = gdfast.train(X, y, learning_rate=0.01, max_iter=5, history="full")
+        >>> fit.report("cars.html", X, y, title="Seven cars")  # doctest: +SKIP
+
+        A run that diverged has a report as well:
+
+        >>> try:
+        ...     gdfast.train(X, y, learning_rate=1)
+        ... except gdfast.DivergenceError as error:
+        ...     error.fit.report("diverged.html", X, y)  # doctest: +SKIP
+        """
+        from gdfast.report import write
+
+        write(path, self, X, y, sample_weight=sample_weight, title=title)
 
     def __str__(self) -> str:
         """Return a summary of a few lines."""
