@@ -326,7 +326,7 @@ def _meaning(fit: Fit) -> str:
     elif fit.loss_name == "poisson":
         unit = "Coefficients are those of the logarithm of the expected target"
     elif LOSSES[fit.loss_name].domain in (Domain.BINARY, Domain.CLASS):
-        unit = "Coefficients are those of the score, which is largest for the label"
+        unit = "Coefficients are those of the scores, the largest of which is predicted"
         if fit.coef.ndim == 1:
             unit = "Coefficients are those of the score, which is above 0 for label 1"
     return unit + (
@@ -360,7 +360,7 @@ def _run(fit: Fit) -> str:
 
     def curve() -> Axes:
         ax = loss_curve(fit)
-        if len(losses) > LONG_RUN:
+        if len(losses) > LONG_RUN and not before:
             ax.set_xscale("log")  # most happens early
         return ax
 
@@ -579,7 +579,7 @@ def _on_iterations(fit: Fit, found: LearningRates | None) -> str:
         return "The run ended by a rule of its own: no more are needed."
     if _diverged(fit):
         return "More of them lead further away, until rate or scale are others."
-    sentence = f"The run made {fit.n_iter:,} and was not at its end."
+    sentence = f"The run made {fit.n_iter:,}, and no tolerance ended it."
     if found is None or found.condition is None:
         return sentence
     counted = {rate.optimizer.name: rate.n_iter for rate in reversed(found.rates)}
