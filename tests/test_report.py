@@ -158,7 +158,7 @@ def test_the_tutorial_s_numbers(report):
 
 
 def test_rates_are_those_that_are_found_for_the_run(report, columns):
-    X, y = columns[0][:, :2], columns[1]
+    X, y = columns[0][:, :1], columns[1]
     fit = train(X, y, penalty="l2", alpha=0.5, gtol=1e-3, max_iter=100_000)
     found = gdfast.learning_rates(X, y, penalty="l2", alpha=0.5, gtol=1e-3)
     page = report(fit, X, y)

@@ -43,13 +43,19 @@ LONG_RUN = 100  # iterations from which the picture has a logarithmic axis of th
 GTOL = 1e-6  # what iterations are counted to, if the run had no gtol
 
 # Of pictures on white; what has no colour there is black, and follows `fill` of STYLE.
-PAGE_COLOURS = {"#000000": "currentColor", "#ffffff": "var(--page)"}
+PAGE_COLOURS = {
+    "#000000": "currentColor",
+    "#ffffff": "var(--page)",
+    "#0072b2": "var(--blue)",
+}
+PICTURE_INCHES = (5.2, 3.4)  # small, so that its text is large enough on a telephone
 STYLE = """
 :root { color-scheme: light dark; --page: #ffffff; --ink: #1d2127; --soft: #596170;
-  --line: #d9dde3; --panel: #f4f6f8; --good: #007a55; --fair: #8f5a00; --bad: #b3261e }
+  --line: #d9dde3; --panel: #f4f6f8; --blue: #0072b2;
+  --good: #007a55; --fair: #8f5a00; --bad: #b3261e }
 @media screen and (prefers-color-scheme: dark) {
   :root { --page: #15181c; --ink: #e6e8eb; --soft: #a3abb8; --line: #363c45;
-    --panel: #1f242a; --good: #4cc397; --fair: #e0a64a; --bad: #f2867f }
+    --panel: #1f242a; --blue: #46a5dc; --good: #4cc397; --fair: #e0a64a; --bad: #f2867f }
 }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 64rem; padding: 1.5rem clamp(1rem, 4vw, 2.5rem);
@@ -59,7 +65,7 @@ h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .25rem }
 h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; padding-top: .75rem;
   border-top: 1px solid var(--line) }
 p, ul { margin: .5rem 0; max-width: 46rem }
-.soft, caption, figcaption, footer { color: var(--soft); font-size: .9rem }
+caption, figcaption, footer { color: var(--soft); font-size: .9rem }
 .verdict { border-left: .3rem solid var(--fair); background: var(--panel);
   padding: .6rem 1rem; margin: 1rem 0; max-width: none }
 .verdict strong { color: var(--fair) }
@@ -70,16 +76,19 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 caption { text-align: left; padding-bottom: .4rem }
 th, td { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line);
   text-align: right; font-weight: normal; white-space: nowrap; vertical-align: top }
-th:first-child, td.words { text-align: left }
-td.words { white-space: normal; overflow-wrap: normal; min-width: 12rem }
-thead th { color: var(--soft); font-size: .9rem }
-tbody th { max-width: 22rem; white-space: normal }
+th:first-child { text-align: left }
+thead th { color: var(--soft); font-size: .9rem; max-width: 14rem;
+  white-space: normal; overflow-wrap: break-word; vertical-align: bottom }
+tbody th { max-width: 22rem; white-space: normal; overflow-wrap: break-word }
 .beside { display: grid; gap: 0 2rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }
-figure { margin: .75rem 0; max-width: 40rem }
+figure { margin: .75rem 0; max-width: 34rem }
 svg { display: block; width: 100%; height: auto; fill: currentColor }
 svg * { stroke-linejoin: round; stroke-linecap: butt }
 footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75rem }
+@media (max-width: 30rem) {
+  table { font-size: .85rem } th, td { padding-right: .6rem }
+}
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt }
   .wide { overflow: visible }
@@ -656,6 +665,7 @@ def _picture(draw: Callable[[], Axes], name: str, label: str, caption: str) -> s
     Its ids get a name in front, as another picture may have the same.
     """
     figure: Any = draw().figure
+    figure.set_size_inches(PICTURE_INCHES)
     file = io.StringIO()
     metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(file, format="svg", transparent=True, metadata=metadata)
