@@ -55,7 +55,8 @@ STYLE = """
   --good: #007a55; --fair: #8f5a00; --bad: #b3261e }
 @media screen and (prefers-color-scheme: dark) {
   :root { --page: #15181c; --ink: #e6e8eb; --soft: #a3abb8; --line: #363c45;
-    --panel: #1f242a; --blue: #46a5dc; --good: #4cc397; --fair: #e0a64a; --bad: #f2867f }
+    --panel: #1f242a; --blue: #46a5dc;
+    --good: #4cc397; --fair: #e0a64a; --bad: #f2867f }
 }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 64rem; padding: 1.5rem clamp(1rem, 4vw, 2.5rem);
