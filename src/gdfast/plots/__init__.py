@@ -17,5 +17,15 @@ matplotlib is imported when a picture is drawn, never with this module.
 from gdfast.plots.axes import new_axes
 from gdfast.plots.models import fitted_line, fitted_plane
 from gdfast.plots.runs import loss_curve, parameters
+from gdfast.plots.surfaces import loss_along, loss_contours, loss_surface
 
-__all__ = ["fitted_line", "fitted_plane", "loss_curve", "new_axes", "parameters"]
+__all__ = [
+    "fitted_line",
+    "fitted_plane",
+    "loss_along",
+    "loss_contours",
+    "loss_curve",
+    "loss_surface",
+    "new_axes",
+    "parameters",
+]

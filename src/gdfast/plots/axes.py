@@ -20,7 +20,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BLUE, VERMILION, GREEN = COLOURS[:3]
 INK = "#222222"
 # Of a surface: rises evenly in lightness, so it reads in grey and to any eye.
-COLOUR_MAP = "cividis"
+COLOUR_MAP = "viridis"
 
 MOST_MARKED_STEPS = 30
 MOST_POINTS = 5000  # of data, and of a path: what lies between cannot be seen
@@ -250,4 +250,7 @@ def text_of(value: float, digits: int = 4) -> str:
     str
         The text.
     """
-    return f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}")
+    rounded = float(f"{value:.{digits}g}")
+    plain = 1000 <= abs(rounded) < 1e7
+    text = f"{rounded:,.0f}" if plain else f"{value:.{digits}g}"
+    return text.replace("-", "\N{MINUS SIGN}")
