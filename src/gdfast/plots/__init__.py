@@ -14,14 +14,18 @@ was fitted. Pictures of the parameters on their way need a run that kept them:
 matplotlib is imported when a picture is drawn, never with this module.
 """
 
+from gdfast.plots.animation import animate
 from gdfast.plots.axes import new_axes
 from gdfast.plots.models import fitted_line, fitted_plane
+from gdfast.plots.rates import learning_rate_regimes
 from gdfast.plots.runs import loss_curve, parameters
 from gdfast.plots.surfaces import loss_along, loss_contours, loss_surface
 
 __all__ = [
+    "animate",
     "fitted_line",
     "fitted_plane",
+    "learning_rate_regimes",
     "loss_along",
     "loss_contours",
     "loss_curve",

@@ -26,7 +26,7 @@ from gdfast.threads import Team
 
 MOST_ROWS = 50_000  # of a loss that is not a square, which is added up for every point
 HIGHEST = 4.0  # what is seen of a path: up to so many times the height it starts at
-MARGIN = {1: 0.2, 2: 0.3}  # of the view, around path and minimum
+MARGIN = 0.3  # of the view, around path and minimum
 FAR = 1e100  # what a run that diverges comes to is no place to look at
 NEAR_EDGE = 1e-6  # of the view: what is lowest there goes on falling outside
 
@@ -152,7 +152,7 @@ class Landscape:
         low, high = points.min(axis=0), points.max(axis=0)
         width = high - low
         width[width == 0] = width.max() or max(1.0, np.abs(low).max())
-        margin = MARGIN[n] * width
+        margin = (MARGIN if n > 1 else MARGIN / 2) * width
         return View(low - margin, high + margin)
 
     def polished(self, start: Doubles, view: View) -> Doubles:

@@ -20,7 +20,7 @@ from gdfast.plots.axes import (
     rows_apart,
     text_of,
 )
-from gdfast.plots.landscape import Landscape, View, landscape_of
+from gdfast.plots.landscape import FAR, Landscape, View, landscape_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +119,7 @@ def loss_along(
         [ax] = new_axes()
     draw_curve(ax, scene, view)
     draw_hops(ax, scene, view)
-    _mark_minima(ax, scene, view)
+    mark_minima(ax, scene, view)
     ax.legend(framealpha=0.9, edgecolor="none")
     return ax
 
@@ -387,6 +387,12 @@ def draw_curve(ax: Axes, scene: Landscape, view: View) -> None:
         linewidth=2,
         label=label,
     )
+    seen = scene.loss[view.holds(scene.points)]  # which may be above the curve
+    heights = np.r_[values, seen]
+    heights = heights[np.isfinite(heights)]
+    if len(heights):
+        room = 0.05 * (np.ptp(heights) or 1.0)
+        ax.set_ylim(heights.min() - room, heights.max() + room)
     ax.set_xlim(view.low[0], view.high[0])
     ax.set_xlabel(scene.labels[0], parse_math=False)
     ax.set_ylabel(scene.loss_label)
@@ -404,10 +410,12 @@ def draw_hops(ax: Axes, scene: Landscape, view: View) -> None:
     view : View
         What is to be seen of it.
     """
-    rows = rows_apart(view.parts(scene.points), DOT_APART)
-    rows = rows[view.holds(scene.points[rows]) & np.isfinite(scene.loss[rows])]
+    points = near(scene.points, view)
+    if not len(points):
+        return
+    rows = rows_apart(view.parts(points), DOT_APART)
     ax.plot(
-        scene.points[rows, 0],
+        points[rows, 0],
         scene.loss[rows],
         color=VERMILION,
         linewidth=1,
@@ -489,7 +497,9 @@ def draw_path(ax: Axes, scene: Landscape, view: View) -> None:
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.patheffects import withStroke
 
-    points = _near(scene.points, view)
+    points = near(scene.points, view)
+    if not len(points):
+        return
     parts = view.parts(points)
     halo = withStroke(linewidth=3.6, foreground="white", alpha=0.8)
     ax.plot(
@@ -573,8 +583,18 @@ def mark_minimum(ax: Axes, scene: Landscape, surface: Surface) -> None:
         )
 
 
-def _mark_minima(ax: Axes, scene: Landscape, view: View) -> None:
-    """Mark the minima of a curve, the lowest one first."""
+def mark_minima(ax: Axes, scene: Landscape, view: View) -> None:
+    """Mark the minima of a curve, the lowest one first.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where.
+    scene : Landscape
+        The loss of one parameter.
+    view : View
+        From where to where.
+    """
     points = np.linspace(view.low, view.high, CURVE_POINTS)
     values = scene.height.values(points)
     lowest = scene.lowest(view, points, values)
@@ -620,12 +640,28 @@ def _steps_label(scene: Landscape) -> str:
     return f"{steps}, learning rate {text_of(scene.learning_rate)}"
 
 
-def _near(points: Doubles, view: View) -> Doubles:
-    """Return the path as far as it is near a view; it may leave and come back."""
+def near(points: Doubles, view: View) -> Doubles:
+    """Return the path up to where it is out of sight, by more than the view is wide.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n_rows, n)
+        The path.
+    view : View
+        What is to be seen of it.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_kept, n)
+        Its first rows.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        parts = np.abs(view.parts(points))
-    far = ~(parts < 1e3).all(axis=1)
-    return points[: far.argmax()] if far.any() else points
+        parts = view.parts(points)
+        far = ~((parts > -1) & (parts < 2)).all(axis=1)
+    if not far.any():
+        return points
+    kept = points[: far.argmax() + 1]  # the step that leads out too
+    return kept[(np.abs(kept) < FAR).all(axis=1)]
 
 
 def _gradients(scene: Landscape, view: View, points: Doubles) -> tuple[Doubles, float]:
@@ -693,7 +729,7 @@ def arrow_style(colour: str) -> dict[str, Any]:
         Properties of a `matplotlib.patches.FancyArrowPatch`.
     """
     return {
-        "arrowstyle": "-|>,head_length=0.5,head_width=0.3",
+        "arrowstyle": "-|>,head_length=0.6,head_width=0.24",
         "color": colour,
         "linewidth": 1.8,
         "mutation_scale": 14,
