@@ -57,7 +57,7 @@ LAYERS = [
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Beyond NumPy and the standard library; never when the module is imported.
 OPTIONAL = {
-    "plots": {"matplotlib"},
+    "plots": {"matplotlib", "mpl_toolkits"},
     "progress": {"tqdm"},
     "report": {"matplotlib"},
     "scipy_methods": {"scipy"},
@@ -65,7 +65,7 @@ OPTIONAL = {
 # Methods that are no more than doors to a face, which they import when called.
 DOORS = {"fit": {".report"}}
 # Packages that nothing else imports, and what they are made for: there it may be.
-FACES = {"sklearn": {"joblib", "scipy", "sklearn"}}
+FACES = {"plots": set(), "sklearn": {"joblib", "scipy", "sklearn"}}
 
 
 def run(code: str) -> str:
