@@ -11,7 +11,7 @@ import html
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +26,14 @@ from gdfast.diagnosis import DIVERGED, advice, unevenness
 from gdfast.finder import LearningRates, learning_rates
 from gdfast.fit import Fit, figures
 from gdfast.losses import LOSSES, Domain, Loss
-from gdfast.plots import fitted_line, loss_curve
+from gdfast.plots import (
+    fitted_line,
+    learning_rate_regimes,
+    loss_contours,
+    loss_curve,
+    new_axes,
+    parameters,
+)
 from gdfast.rates import stable_rate
 from gdfast.scaling import are_constant, column_ranges, column_scales
 from gdfast.sums import Examples
@@ -45,10 +52,13 @@ GTOL = 1e-6  # what iterations are counted to, if the run had no gtol
 # Of pictures on white; what has no colour there is black, and follows `fill` of STYLE.
 PAGE_COLOURS = {
     "#000000": "currentColor",
+    "#222222": "currentColor",
     "#ffffff": "var(--page)",
     "#0072b2": "var(--blue)",
 }
 PICTURE_INCHES = (5.2, 3.4)  # small, so that its text is large enough on a telephone
+MOST_LETTERS = 34  # of a name in it
+THIRD_INCHES = (4.2, 3.6)  # of one of three side by side
 STYLE = """
 :root { color-scheme: light dark; --page: #ffffff; --ink: #1d2127; --soft: #596170;
   --line: #d9dde3; --panel: #f4f6f8; --blue: #0072b2;
@@ -81,8 +91,9 @@ th:first-child { text-align: left }
 thead th { color: var(--soft); font-size: .9rem; max-width: 14rem;
   white-space: normal; overflow-wrap: break-word; vertical-align: bottom }
 tbody th { max-width: 22rem; white-space: normal; overflow-wrap: break-word }
-.beside { display: grid; gap: 0 2rem; align-items: start;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }
+.beside { display: grid; gap: 0 2rem; align-items: start }
+.two { grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }
+.three { grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)) }
 figure { margin: .75rem 0; max-width: 34rem }
 svg { display: block; width: 100%; height: auto; fill: currentColor }
 svg * { stroke-linejoin: round; stroke-linecap: butt }
@@ -220,7 +231,7 @@ def _page(fit: Fit, given: Given | None, title: str) -> str:
     sections = [
         ("Advice", "" if given is None else _advice(fit, given, found)),
         ("Model", _model(fit, given)),
-        ("The run", _run(fit)),
+        ("The run", _run(fit, given)),
         ("Data", "" if given is None else _data(given)),
         ("Learning rates", rates),
         ("Settings", _settings(fit)),
@@ -317,12 +328,8 @@ def _model(fit: Fit, given: Given | None) -> str:
     parts = [_table("The coefficients", head, rows)]
     real = given is not None and given.loss.domain is Domain.REAL
     if given is not None and real and fit.coef.shape == (1,) and not _diverged(fit):
-
-        def line() -> Axes:
-            ax = fitted_line(fit, given.X, given.y)
-            ax.set_ylabel(given.target, parse_math=False)
-            return ax
-
+        line = fitted_line(fit, given.X, given.y)
+        line.set_ylabel(given.target, parse_math=False)
         label = f"{given.target} against {names[0]}, and the fitted line"
         parts.append(_picture(line, "line", label, "The data and the fitted line."))
     return content + _beside(parts)
@@ -344,8 +351,8 @@ def _meaning(fit: Fit) -> str:
     )
 
 
-def _run(fit: Fit) -> str:
-    """Return the loss curve and the table of iterations."""
+def _run(fit: Fit, given: Given | None) -> str:
+    """Return the way of the run, in pictures and as the table of iterations."""
     history = fit.history
     if history is None:
         return (
@@ -368,13 +375,26 @@ def _run(fit: Fit) -> str:
         "is that of the model."
     )
 
-    def curve() -> Axes:
-        ax = loss_curve(fit)
-        if len(losses) > LONG_RUN and not before:
+    curve = loss_curve(fit)
+    pictures = [(curve, "loss", label, caption)]
+    if "coef" in (history.array.dtype.names or ()):
+        caption = "The parameters before the update of every iteration."
+        ways = parameters(fit)
+        pictures.append((ways, "parameters", "Parameters against iteration", caption))
+    if len(losses) > LONG_RUN and not before:
+        for ax, *_ in pictures:
             ax.set_xscale("log")  # most happens early
-        return ax
-
-    content += _picture(curve, "loss", label, caption)
+    n_params = fit.coef.size + (np.size(fit.intercept) if _has_intercept(fit) else 0)
+    if len(pictures) > 1 and n_params == 2 and given and not _lacks_weights(fit, given):
+        pictures.append(
+            (
+                loss_contours(fit, given.X, given.y, sample_weight=given.sample_weight),
+                "contours",
+                "Contours of the loss, and the way of the run over them",
+                "The loss of every coefficient and intercept, and the way over it.",
+            )
+        )
+    content += _beside([_picture(*picture) for picture in pictures])
     numbers = _some_rows(len(history))
     head, *rows = history.cells(numbers)
     title = "The iterations"
@@ -494,8 +514,7 @@ def _has_intercept(fit: Fit) -> bool:
 
 def _rates(fit: Fit, given: Given) -> tuple[LearningRates | None, str]:
     """Return the learning rates that the data allow, also as HTML."""
-    weighted = fit.settings.get("sample_weight") or fit.settings.get("class_weight")
-    if weighted and given.sample_weight is None:
+    if _lacks_weights(fit, given):
         return None, (
             "<p>None are given: the run was made with weights, which this report was "
             "not given.</p>\n"
@@ -514,7 +533,30 @@ def _rates(fit: Fit, given: Given) -> tuple[LearningRates | None, str]:
         text += f", and its best constant one is {found.best:.6g}"
     head, *rows = found.cells()
     table = _table("What each update rule takes", head, rows)
-    return found, f"<p>{text}. {found.curvatures()}</p>\n{table}"
+    return found, (
+        f"<p>{text}. {found.curvatures()}</p>\n{table}{_regimes(fit, given)}"
+    )
+
+
+def _lacks_weights(fit: Fit, given: Given) -> bool:
+    """Whether the run had weights that the report was not given."""
+    had = fit.settings.get("sample_weight") or fit.settings.get("class_weight")
+    return bool(had) and given.sample_weight is None
+
+
+def _regimes(fit: Fit, given: Given) -> str:
+    """Return what rates too small, right and too large do to the same data."""
+    axes = learning_rate_regimes(
+        *(fit, given.X, given.y),
+        sample_weight=given.sample_weight,
+        axes=[new_axes()[0] for _ in range(3)],
+    )
+    pictures = []
+    for ax, regime in zip(axes, ("too small", "right", "too large"), strict=True):
+        label = f"Up to twenty steps of gradient descent at a rate that is {regime}"
+        name = regime.replace(" ", "-")
+        pictures.append(_picture(ax, name, label, f"{label}.", THIRD_INCHES))
+    return _beside(pictures, "three")
 
 
 def _advice(fit: Fit, given: Given, found: LearningRates | None) -> str:
@@ -655,18 +697,28 @@ def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     )
 
 
-def _beside(parts: Sequence[str]) -> str:
-    """Return parts side by side where there is room."""
-    return f'<div class="beside">\n{"".join(parts)}</div>\n'
+def _beside(parts: Sequence[str], count: str = "two") -> str:
+    """Return parts side by side where there is room, so many in a row."""
+    return f'<div class="beside {count}">\n{"".join(parts)}</div>\n'
 
 
-def _picture(draw: Callable[[], Axes], name: str, label: str, caption: str) -> str:
+def _picture(
+    ax: Axes,
+    name: str,
+    label: str,
+    caption: str,
+    inches: tuple[float, float] = PICTURE_INCHES,
+) -> str:
     """Return a picture as SVG within the page, in the colours of the page.
 
     Its ids get a name in front, as another picture may have the same.
     """
-    figure: Any = draw().figure
-    figure.set_size_inches(PICTURE_INCHES)
+    from matplotlib.text import Text
+
+    figure: Any = ax.figure
+    figure.set_size_inches(inches)
+    for text in figure.findobj(Text):
+        text.set_text(_shortened(text.get_text()))
     file = io.StringIO()
     metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(file, format="svg", transparent=True, metadata=metadata)
@@ -699,6 +751,15 @@ def _plain_drawing() -> Iterator[None]:
         ) from error
     with matplotlib.style.context(["default", {"svg.hashsalt": "gdfast"}]):
         yield
+
+
+def _shortened(text: str) -> str:
+    """Return text that a picture has room for, in each of its lines."""
+    lines = text.split("\n")
+    return "\n".join(
+        line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 3] + "..."
+        for line in lines
+    )
 
 
 def _number(value: float) -> str:
