@@ -212,8 +212,16 @@ def test_the_summary_is_that_of_numpy(kind, report, columns):
 
 def test_weights_that_it_is_not_given_are_missed(report, columns):
     X, y = columns
-    page = report(train(X, y, sample_weight=np.arange(50.0)), X, y)
+    X, weight = X[:, :1], np.arange(50.0)
+    fit = train(X, y, sample_weight=weight, history="full")
+    page = report(fit, X, y)
     assert "None are given: the run was made with weights" in page.text
+    assert "Contours" not in " ".join(page.pictures)
+    page = report(fit, X, y, sample_weight=weight)
+    found = gdfast.learning_rates(X, y, sample_weight=weight)
+    assert found.max_stable != gdfast.learning_rates(X, y).max_stable
+    assert f"above the learning rate {found.max_stable:.6g}, and" in page.text
+    assert "Contours" in " ".join(page.pictures)
 
 
 def test_labels_are_counted(report, columns):
@@ -318,6 +326,13 @@ def test_a_loss_with_a_kink_has_no_rates(report, columns):
     fit = train(X, y > 0, loss="hinge", learning_rate=0.01)
     page = report(fit, X, y > 0)
     assert "None follow from the data: the loss 'hinge' has no" in page.text
+    assert "Learning rate. " not in page.text
+
+
+def test_data_that_are_zeros(report):
+    X, y = np.zeros((5, 1)), np.arange(5.0)
+    page = report(train(X, y, fit_intercept=False, history="full"), X, y)
+    assert "None follow from the data: the loss is the same" in page.text
     assert "Learning rate. " not in page.text
 
 

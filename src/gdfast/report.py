@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import io
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -505,6 +506,8 @@ def _learning_rates(
         )
     except ValueError as error:  # a loss with a kink, or squares that overflow
         return None, str(error)
+    if not found.max_stable < math.inf:
+        return None, "the loss is the same whatever the parameters are"
     return found, ""
 
 
@@ -606,7 +609,7 @@ def _on_rate(fit: Fit, found: LearningRates | None) -> str:
     if stable is None and found is not None and rule is not None and constant:
         has_one = rule.stability is not None
         stable = stable_rate(rule, found.largest_curvature) if has_one else None
-    if stable is None:
+    if stable is None or not stable < math.inf:
         return ""
     rate = f"{fit.learning_rate:.6g}"
     if isinstance(asked, str) and asked != "auto":
