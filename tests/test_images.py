@@ -22,7 +22,7 @@ from matplotlib.figure import Figure  # noqa: E402
 from gdfast import plots  # noqa: E402
 
 IMAGES = Path(__file__).with_name("images")
-# Root mean square of the differences, of 255, in squares of 2 x 2 pixels. There are none
+# Root mean square of differences, of 255, in squares of 2 x 2 pixels. There are none
 # between matplotlib 3.8 and 3.11; without its lines a picture differs by 4 and more.
 TOLERANCE = 2.0
 # Before matplotlib 3.9 limits of three dimensions had a margin around them.

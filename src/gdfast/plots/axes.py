@@ -252,6 +252,6 @@ def text_of(value: float, digits: int = 4) -> str:
         The text.
     """
     rounded = float(f"{value:.{digits}g}")
-    plain = 1000 <= abs(rounded) < 1e7
+    plain = 1000 <= abs(rounded) < 1e6
     text = f"{rounded:,.0f}" if plain else f"{value:.{digits}g}"
     return text.replace("-", "\N{MINUS SIGN}")

@@ -448,6 +448,7 @@ def draw_contours(ax: Axes, scene: Landscape, surface: Surface, *, bar: bool) ->
     if top > 0:
         low = max(np.nanquantile(height, 0.004), top * LOWEST_LEVEL)
         levels = np.geomspace(min(low, top / 10), top, N_LEVELS)
+        height = np.maximum(height, levels[0] / 2)  # the colour of all that is lower
         norm = LogNorm(levels[0], levels[-1])
         filled = ax.contourf(
             *(surface.across, surface.along, height),
