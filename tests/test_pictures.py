@@ -245,6 +245,33 @@ def test_lines_of_estimators_are_drawn(mpg):
         plots.fitted_line(train(X, np.c_[y, y]), X, y)
 
 
+def test_the_line_of_classes_is_the_curve_of_their_probability(rng, tmp_path):
+    x = rng.normal(size=100)
+    y = np.where(x + rng.logistic(size=100) / 2 > 0, "yes", "no")
+    model = GDClassifier(history="full").fit(x[:, None], y)
+    ax = plots.fitted_line(model, x, y, iterations=[2])
+    at, probability = ax.lines[-1].get_data()
+    np.testing.assert_allclose(
+        probability, model.predict_proba(at[:, None])[:, 1], rtol=1e-9
+    )
+    assert set(ax.lines[0].get_ydata()) == {0.0, 1.0}
+    assert legend_of(ax)[-1].startswith("log-odds = ")
+    earlier = model.fit_.history.array[1]
+    raw = earlier["coef"][0] * at + earlier["intercept"]
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), 1 / (1 + np.exp(-raw)))
+    axes = own_axes(ncols=2)
+    plots.animate(model, x, y, n_frames=2, path=tmp_path / "a.gif", axes=axes)
+    np.testing.assert_allclose(line_of(axes[0], RUN).get_ydata(), probability)
+
+
+def test_the_line_of_counts_is_the_curve_of_their_mean(rng):
+    x = rng.uniform(0, 2, size=100)
+    y = rng.poisson(np.exp(x))
+    fit = gdfast.train(x, y, loss="poisson", learning_rate=0.05)
+    at, mean = plots.fitted_line(fit, x, y).lines[-1].get_data()
+    np.testing.assert_allclose(mean, np.exp(fit.predict(at)), rtol=1e-12)
+
+
 def test_a_plane_goes_through_its_data(advertising):
     X, y = advertising.select(["TV", "Radio"]), advertising["Sales"]
     fit = train(X, y, standardize=True, max_iter=500, learning_rate=0.1)
