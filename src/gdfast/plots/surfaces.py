@@ -501,7 +501,6 @@ def draw_path(ax: Axes, scene: Landscape, view: View) -> None:
     view : View
         What is to be seen of it.
     """
-    from matplotlib.patches import FancyArrowPatch
     from matplotlib.patheffects import withStroke
 
     points = near(scene.points, view)
@@ -524,8 +523,16 @@ def draw_path(ax: Axes, scene: Landscape, view: View) -> None:
         color=VERMILION,
     )
     for begin, end in arrows_of(parts):
-        style = arrow_style(VERMILION)
-        ax.add_patch(FancyArrowPatch(points[begin], points[end], **style, zorder=3))
+        # Of a patch the legend would not know where it is, and cover others instead.
+        arrow: Any = ax.annotate(
+            "",
+            points[end],
+            points[begin],
+            arrowprops=arrow_style(VERMILION),
+            annotation_clip=False,
+            zorder=3,
+        )
+        arrow.arrow_patch.set_clip_path(ax.patch)
     ax.plot(
         *points[0],
         marker="o",
