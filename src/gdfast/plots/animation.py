@@ -17,7 +17,7 @@ from gdfast._validation import check_int
 from gdfast.fit import Fit
 from gdfast.plots.axes import VERMILION, new_axes, rows_apart, text_of
 from gdfast.plots.landscape import Landscape, View, landscape_of
-from gdfast.plots.models import fitted_line, moving_rows
+from gdfast.plots.models import fitted_line, moving_rows, response_of
 from gdfast.plots.results import path_of, result_of
 from gdfast.plots.runs import loss_curve
 from gdfast.plots.surfaces import (
@@ -212,13 +212,14 @@ def _line(ax: Axes, run: Any, X: Any, y: Any, shown: Doubles) -> Update:
     points, line = ax.lines[-2:]
     legend: Any = ax.get_legend()
     legend.remove()
-    ends = np.asarray(line.get_xdata(), dtype=float)
+    across = np.asarray(line.get_xdata(), dtype=float)
+    response = response_of(run)
     data = np.asarray(points.get_ydata(), dtype=float)
     params = path_of(run).params
 
     def level(at: Doubles) -> Any:
         constant = at[..., 1:2] if at.shape[-1] > 1 else 0.0
-        return at[..., :1] * ends + constant
+        return response.of(at[..., :1] * across + constant)
 
     low, high = data.min(), data.max()
     room = (high - low) or 1.0

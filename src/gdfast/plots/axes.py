@@ -49,8 +49,8 @@ def new_axes(n_columns: int = 1) -> list[Axes]:
         If matplotlib is not installed.
     """
     # Three and more are for a look at what differs, in a page as wide as one.
-    width = {1: 6.4, 2: 11.0}.get(n_columns, 3.0 * n_columns)
-    figure = new_figure(width, 4.0 if n_columns < 3 else 3.4)
+    width = {1: 6.4, 2: 11.0}.get(n_columns, 2.7 * n_columns)
+    figure = new_figure(width, 4.0 if n_columns < 3 else 3.2)
     row: list[Axes] = list(figure.subplots(1, n_columns, squeeze=False)[0])
     for ax in row:
         ax.spines[["top", "right"]].set_visible(False)
@@ -252,6 +252,6 @@ def text_of(value: float, digits: int = 4) -> str:
         The text.
     """
     rounded = float(f"{value:.{digits}g}")
-    plain = 1000 <= abs(rounded) < 1e7
+    plain = 1000 <= abs(rounded) < 1e6
     text = f"{rounded:,.0f}" if plain else f"{value:.{digits}g}"
     return text.replace("-", "\N{MINUS SIGN}")

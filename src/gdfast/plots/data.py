@@ -77,6 +77,6 @@ def numbered(run: Any, y: Any) -> Any:
     known = np.isin(labels, classes)
     if not known.all():
         raise ValueError(
-            f"y has the label {labels[~known][0]!r}, which run was not fitted to"
+            f"y has the label {str(labels[~known][0])!r}, which run was not fitted to"
         )
     return np.searchsorted(classes, labels).astype(float)

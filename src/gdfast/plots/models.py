@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +21,7 @@ from gdfast.plots.axes import (
     sample_with_ends,
     text_of,
 )
-from gdfast.plots.data import column, target_label
+from gdfast.plots.data import column, numbered, target_label
 from gdfast.plots.results import Path, fit_of, path_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 MOST_LARGE_POINTS = 300
+CURVE_POINTS = 201
 SAME_PLACE = 1e-3  # of all the way: parameters nearer than this look alike
 
 
@@ -49,6 +50,46 @@ class Model(NamedTuple):
     coef: Doubles
     intercept: float
     feature_names: Sequence[str] | None
+
+
+class Response(NamedTuple):
+    """How raw predictions stand for y.
+
+    Parameters
+    ----------
+    name : str
+        What they are.
+    of : callable
+        Turns them into what y is expected to be.
+    """
+
+    name: str
+    of: Callable[[Doubles], Doubles]
+
+
+RAW = Response("y", lambda raw: raw)
+RESPONSES = {
+    "log_loss": Response("log-odds", lambda raw: 0.5 + 0.5 * np.tanh(raw / 2)),
+    "poisson": Response("log y", lambda raw: np.exp(np.minimum(raw, 700.0))),
+}
+
+
+def response_of(run: Any) -> Response:
+    """Return how the raw predictions of a model stand for y.
+
+    Parameters
+    ----------
+    run : Fit or estimator
+        The model.
+
+    Returns
+    -------
+    Response
+        `RAW` where they are y.
+    """
+    fit = getattr(run, "fit_", run)
+    name = fit.loss_name if isinstance(fit, Fit) else getattr(fit, "loss", None)
+    return RESPONSES.get(name, RAW) if isinstance(name, str) else RAW
 
 
 def fitted_line(
@@ -99,6 +140,10 @@ def fitted_line(
     one every time, with the points at the ends of both ranges added; the
     legend says so. The line spans all the data.
 
+    For "log_loss" it is the curve of the probability of 1, or of the second class of a
+    classifier, and for "poisson" that of the expected y; the legend has the equation of
+    the log-odds, or of the logarithm.
+
     Examples
     --------
     >>> import gdfast
@@ -129,12 +174,14 @@ def fitted_line(
         color=BLUE,
         label=_points_label(shown, x),
     )
-    ends = np.array([x.min(), x.max()])
+    response = response_of(run)
+    bends = response is not RAW
+    across = np.linspace(x.min(), x.max(), CURVE_POINTS if bends else 2)
     for number, (_, params) in enumerate(earlier):
-        values = params[0] * ends + (params[1] if len(params) > 1 else 0.0)
+        raw = params[0] * across + (params[1] if len(params) > 1 else 0.0)
         ax.plot(
-            ends,
-            values,
+            across,
+            response.of(raw),
             color=VERMILION,
             alpha=0.2 + 0.5 * number / len(earlier),
             linewidth=1.5,
@@ -142,12 +189,12 @@ def fitted_line(
             label=_earlier_label([row for row, _ in earlier]) if number == 0 else "",
         )
     ax.plot(
-        ends,
-        model.coef[0] * ends + model.intercept,
+        across,
+        response.of(model.coef[0] * across + model.intercept),
         color=VERMILION,
         alpha=1,
         linewidth=2,
-        label=_equation(model),
+        label=_equation(model, response.name),
     )
     # Names are anybody's text: a "$" in one is a dollar, not mathematics.
     ax.set_xlabel(feature_label(model, 0), parse_math=False)
@@ -336,7 +383,7 @@ def _examples(
             f"X has {matrix.shape[1]} columns, but the model has {len(model.coef)} "
             "coefficients"
         )
-    target = check_y(y, len(matrix))
+    target = check_y(numbered(run, y), len(matrix))
     raise_nonfinite(X=matrix, y=target)
     columns = [column(matrix, number) for number in range(len(model.coef))]
     return columns, target.astype(float)
@@ -380,9 +427,9 @@ def _points_label(shown: NDArray[np.intp], x: Doubles) -> str:
     return f"data ({len(shown):,} of {len(x):,} points)"
 
 
-def _equation(model: Model) -> str:
+def _equation(model: Model, name: str) -> str:
     """Return the line's equation with four digits, as ``y = 1.081 x + 13.17``."""
-    equation = f"y = {text_of(model.coef[0])} x"
+    equation = f"{name} = {text_of(model.coef[0])} x"
     if model.intercept:
         sign = "\N{MINUS SIGN}" if model.intercept < 0 else "+"
         equation += f" {sign} {text_of(abs(model.intercept))}"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CURVE_POINTS = 401
 GRID_POINTS = 61  # along each side of a surface
+FINE_POINTS = 181  # of contours that cost next to nothing: narrow valleys need them
 N_LEVELS = 14
 LOWEST_LEVEL = 1e-4  # of the height of a surface, where its valley is so deep
 MOST_MINIMA = 6  # of a curve; more are no valleys, but noise
@@ -280,11 +281,11 @@ def loss_surface(
     """
     scene = landscape_of(run, X, y, fun, sample_weight, parameters, 2)
     arrows = _check_points(gradient_at)
-    surface = surface_of(scene, scene.view(limits, arrows))
+    surface = surface_of(scene, scene.view(limits, arrows), fine=False)
     if ax is None:
         ax = new_axes_3d()
         ax.view_init(elev=32, azim=_azimuth(scene, surface))
-        ax.set_box_aspect(None, zoom=0.9)  # room for the legend
+        ax.set_box_aspect(None, zoom=0.86)  # room for the legend
     check_axes_3d(ax)
     _draw_surface(ax, scene, surface)
     _draw_path_on(ax, scene, surface.view)
@@ -331,7 +332,7 @@ class Surface(NamedTuple):
     foot: float
 
 
-def surface_of(scene: Landscape, view: View) -> Surface:
+def surface_of(scene: Landscape, view: View, *, fine: bool = True) -> Surface:
     """Return the loss of two parameters on a grid.
 
     Parameters
@@ -340,6 +341,9 @@ def surface_of(scene: Landscape, view: View) -> Surface:
         The loss.
     view : View
         What the grid has to cover.
+
+    fine : bool
+        Whether a loss that a formula gives is to have more points.
 
     Returns
     -------
@@ -351,7 +355,9 @@ def surface_of(scene: Landscape, view: View) -> Surface:
     ValueError
         If no value is finite.
     """
-    across, along = np.linspace(view.low, view.high, GRID_POINTS).T
+    fine = fine and scene.height.minimum() is not None
+    n_points = FINE_POINTS if fine else GRID_POINTS
+    across, along = np.linspace(view.low, view.high, n_points).T
     points = np.stack(np.meshgrid(across, along), axis=-1).reshape(-1, 2)
     values = scene.height.values(points)
     values = np.where(np.isfinite(values), values, np.nan)
@@ -361,7 +367,7 @@ def surface_of(scene: Landscape, view: View) -> Surface:
     foot = np.nanmin(values)
     if minimum is not None:
         foot = min(foot, scene.height.values(minimum[None])[0])
-    shape = (GRID_POINTS, GRID_POINTS)
+    shape = (n_points, n_points)
     return Surface(view, across, along, values.reshape(shape), minimum, float(foot))
 
 
@@ -448,7 +454,7 @@ def draw_contours(ax: Axes, scene: Landscape, surface: Surface, *, bar: bool) ->
     if top > 0:
         low = max(np.nanquantile(height, 0.004), top * LOWEST_LEVEL)
         levels = np.geomspace(min(low, top / 10), top, N_LEVELS)
-        height = np.maximum(height, levels[0] / 2)  # 0 at the minimum has no logarithm
+        height = np.maximum(height, levels[0] / 2)  # the colour of all that is lower
         norm = LogNorm(levels[0], levels[-1])
         filled = ax.contourf(
             *(surface.across, surface.along, height),
@@ -495,7 +501,6 @@ def draw_path(ax: Axes, scene: Landscape, view: View) -> None:
     view : View
         What is to be seen of it.
     """
-    from matplotlib.patches import FancyArrowPatch
     from matplotlib.patheffects import withStroke
 
     points = near(scene.points, view)
@@ -518,8 +523,16 @@ def draw_path(ax: Axes, scene: Landscape, view: View) -> None:
         color=VERMILION,
     )
     for begin, end in arrows_of(parts):
-        style = arrow_style(VERMILION)
-        ax.add_patch(FancyArrowPatch(points[begin], points[end], **style, zorder=3))
+        # Of a patch the legend would not know where it is, and cover others instead.
+        arrow: Any = ax.annotate(
+            "",
+            points[end],
+            points[begin],
+            arrowprops=arrow_style(VERMILION),
+            annotation_clip=False,
+            zorder=3,
+        )
+        arrow.arrow_patch.set_clip_path(ax.patch)
     ax.plot(
         *points[0],
         marker="o",
