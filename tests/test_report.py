@@ -240,6 +240,16 @@ def test_labels_are_counted(report, columns):
     assert "target" not in " ".join(page.table("The columns of the data"))
 
 
+@pytest.mark.parametrize("loss", ["log_loss", "poisson", "hinge", "squared_error"])
+def test_a_line_is_drawn_where_it_stands_for_the_targets(loss, report, columns):
+    X, y = columns[0][:, :1], columns[1] > 0
+    rate = 0.01 if loss in ("hinge", "poisson") else "auto"
+    page = report(train(X, y, loss=loss, learning_rate=rate, history=False), X, y)
+    assert (page.pictures[:1] == ["y against x1, and the fitted line"]) == (
+        loss != "hinge"
+    )
+
+
 def test_probabilities_are_no_labels(report, columns):
     X, _ = columns
     page = report(

@@ -327,12 +327,13 @@ def _model(fit: Fit, given: Given | None) -> str:
         notes.append(f"{zeros:,} of {fit.coef.size:,} coefficients are 0.")
     content = f"<p>{_text(' '.join(notes))}</p>\n"
     parts = [_table("The coefficients", head, rows)]
-    real = given is not None and given.loss.domain is Domain.REAL
-    if given is not None and real and fit.coef.shape == (1,) and not _diverged(fit):
-        line = fitted_line(fit, given.X, given.y)
-        line.set_ylabel(given.target, parse_math=False)
-        label = f"{given.target} against {names[0]}, and the fitted line"
-        parts.append(_picture(line, "line", label, "The data and the fitted line."))
+    if given is not None and fit.coef.shape == (1,) and not _diverged(fit):
+        # Scores, of which labels are the signs, are no curve through the labels.
+        if given.loss.domain not in (Domain.BINARY, Domain.CLASS):
+            line = fitted_line(fit, given.X, given.y)
+            line.set_ylabel(given.target, parse_math=False)
+            label = f"{given.target} against {names[0]}, and the fitted line"
+            parts.append(_picture(line, "line", label, "The data and the fitted line."))
     return content + _beside(parts)
 
 
