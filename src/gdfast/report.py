@@ -327,13 +327,14 @@ def _model(fit: Fit, given: Given | None) -> str:
         notes.append(f"{zeros:,} of {fit.coef.size:,} coefficients are 0.")
     content = f"<p>{_text(' '.join(notes))}</p>\n"
     parts = [_table("The coefficients", head, rows)]
-    if given is not None and fit.coef.shape == (1,) and not _diverged(fit):
-        # Scores, of which labels are the signs, are no curve through the labels.
-        if given.loss.domain not in (Domain.BINARY, Domain.CLASS):
-            line = fitted_line(fit, given.X, given.y)
-            line.set_ylabel(given.target, parse_math=False)
-            label = f"{given.target} against {names[0]}, and the fitted line"
-            parts.append(_picture(line, "line", label, "The data and the fitted line."))
+    # Scores, of which labels are the signs, are no curve through the labels.
+    scores = LOSSES[fit.loss_name].domain in (Domain.BINARY, Domain.CLASS)
+    fitted = fit.coef.shape == (1,) and not scores and not _diverged(fit)
+    if given is not None and fitted:
+        line = fitted_line(fit, given.X, given.y, ax=_axes())
+        line.set_ylabel(given.target, parse_math=False)
+        label = f"{given.target} against {names[0]}, and the fitted line"
+        parts.append(_picture(line, "line", label, "The data and the fitted line."))
     return content + _beside(parts)
 
 
@@ -377,11 +378,11 @@ def _run(fit: Fit, given: Given | None) -> str:
         "is that of the model."
     )
 
-    curve = loss_curve(fit)
+    curve = loss_curve(fit, ax=_axes())
     pictures = [(curve, "loss", label, caption)]
     if "coef" in (history.array.dtype.names or ()):
         caption = "The parameters before the update of every iteration."
-        ways = parameters(fit)
+        ways = parameters(fit, ax=_axes())
         pictures.append((ways, "parameters", "Parameters against iteration", caption))
     if len(losses) > LONG_RUN and not before:
         for ax, *_ in pictures:
@@ -390,7 +391,11 @@ def _run(fit: Fit, given: Given | None) -> str:
     if len(pictures) > 1 and n_params == 2 and given and not _lacks_weights(fit, given):
         pictures.append(
             (
-                loss_contours(fit, given.X, given.y, sample_weight=given.sample_weight),
+                loss_contours(
+                    *(fit, given.X, given.y),
+                    sample_weight=given.sample_weight,
+                    ax=_axes(),
+                ),
                 "contours",
                 "Contours of the loss, and the way of the run over them",
                 "The loss of every coefficient and intercept, and the way over it.",
@@ -553,13 +558,13 @@ def _regimes(fit: Fit, given: Given) -> str:
     axes = learning_rate_regimes(
         *(fit, given.X, given.y),
         sample_weight=given.sample_weight,
-        axes=[new_axes()[0] for _ in range(3)],
+        axes=[_axes(THIRD_INCHES) for _ in range(3)],
     )
     pictures = []
     for ax, regime in zip(axes, ("too small", "right", "too large"), strict=True):
         label = f"Up to twenty steps of gradient descent at a rate that is {regime}"
         name = regime.replace(" ", "-")
-        pictures.append(_picture(ax, name, label, f"{label}.", THIRD_INCHES))
+        pictures.append(_picture(ax, name, label, f"{label}."))
     return _beside(pictures, "three")
 
 
@@ -706,13 +711,15 @@ def _beside(parts: Sequence[str], count: str = "two") -> str:
     return f'<div class="beside {count}">\n{"".join(parts)}</div>\n'
 
 
-def _picture(
-    ax: Axes,
-    name: str,
-    label: str,
-    caption: str,
-    inches: tuple[float, float] = PICTURE_INCHES,
-) -> str:
+def _axes(inches: tuple[float, float] = PICTURE_INCHES) -> Axes:
+    """Return axes for a picture of the page."""
+    [ax] = new_axes()
+    figure: Any = ax.figure
+    figure.set_size_inches(inches)
+    return ax
+
+
+def _picture(ax: Axes, name: str, label: str, caption: str) -> str:
     """Return a picture as SVG within the page, in the colours of the page.
 
     Its ids get a name in front, as another picture may have the same.
@@ -720,7 +727,6 @@ def _picture(
     from matplotlib.text import Text
 
     figure: Any = ax.figure
-    figure.set_size_inches(inches)
     for text in figure.findobj(Text):
         text.set_text(_shortened(text.get_text()))
     file = io.StringIO()
