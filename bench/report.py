@@ -52,6 +52,7 @@ PAGES = (
     ROOT / "README.md",
     ROOT / "docs" / "from-loop-to-kernel.md",
     ROOT / "docs" / "from-scikit-learn.md",
+    ROOT / "docs" / "ten-million-rows.md",
 )
 SMALL = ("pizza", "one step")  # cases whose times are shown beside the ratios
 PIZZA_STEPS = 20_000
@@ -111,6 +112,7 @@ SOLVERS = {
         "huber": "Huber's loss",
     }
 }
+LARGE = {"n_samples": 10**7, "n_features": 8}  # of docs/ten-million-rows.md
 NOT_MEASURED = "Not measured yet: `python bench/report.py measure`, then `fill`."
 
 
@@ -355,6 +357,28 @@ def runs_table(result: Record) -> str:
     return markdown(heads, rows, 1) if rows else NOT_MEASURED
 
 
+def large_table(result: Record) -> str:
+    """Return what steps and runs of `train` take on ten million rows."""
+    records = select(result["cases"], **LARGE)
+    rows = []
+    for ours in select(records, case="train", contestant="gdfast"):
+        same = {name: ours[name] for name in ("dtype", "threads")}
+        [numpy] = select(records, case="train", contestant="numpy", **same)
+        cells = [time(per_pass(record)) for record in (ours, numpy)]
+        rows.append(["a step by passes", ours["dtype"], str(ours["threads"]), *cells])
+    for ways in runs(records).values():
+        by_numpy = measured(ways["numpy"])
+        for record in ways["gdfast"]:
+            steps = n_steps(record)
+            name = f"a run of {steps} steps by {record['method']}"
+            cells = [time(measured([record])[steps]), time(carried_on(by_numpy, steps))]
+            cells[1] = cells[1] if steps in by_numpy else f"~ {cells[1]}"
+            rows.append([name, record["dtype"], str(record["threads"]), *cells])
+    heads = [f"`train` on {size(*LARGE.values())}", "", "threads", "gdfast", "NumPy"]
+    table = markdown(heads, rows, 2)
+    return f"{table}\n\n{source(result)}" if rows else NOT_MEASURED
+
+
 def rivals_table(head: str, names: dict[str, str], result: Record) -> str:
     """Return the times of whole calls, gdfast's and those of its fastest rival."""
     rows = []
@@ -387,6 +411,7 @@ TABLES = {
     "contestants": table,
     "walk": walk_table,
     "runs": runs_table,
+    "large": large_table,
     "drop_ins": partial(rivals_tables, DROP_INS),
     "solvers": partial(rivals_tables, SOLVERS),
 }

@@ -1,4 +1,9 @@
+import sys
 from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from make_figures import draw_pages  # noqa: E402
 
 project = "gdfast"
 author = "the gdfast developers"
@@ -25,3 +30,7 @@ numpydoc_validation_exclude = {r"^gdfast\.[A-Z]\w+$"}
 
 html_theme = "furo"
 html_title = f"gdfast {release}"
+
+
+def setup(app):
+    app.connect("builder-inited", lambda app: draw_pages())

@@ -183,6 +183,33 @@ def test_table_of_runs_judges_the_choice():
     ]
 
 
+def test_table_of_the_large_data():
+    large = {"n_samples": 10**7, "n_features": 8}
+    by_numpy = [
+        run | large for run in (whole_run("numpy", 2, 2.0), whole_run("numpy", 10, 6.0))
+    ]
+    moments = whole_run("gdfast", 100, 3.0, method="moments")
+    steps = [
+        {
+            **moments,
+            "case": "train",
+            "contestant": name,
+            "passes": 2,
+            "seconds": seconds,
+        }
+        for name, seconds in (("gdfast", 4.0), ("numpy", 10.0), ("twin", 20.0))
+    ]
+    cases = [case | large for case in (*by_numpy, moments, *steps)]
+    small = whole_run("gdfast", 100, 1.0, method="moments")
+    table = report.large_table(result([*cases, small])).splitlines()
+    assert table[2:5] == [
+        "| a step by passes | float64 | 1 | 2 s | 5 s |",
+        "| a run of 100 steps by moments | float64 | 1 | 3 s | ~ 51 s |",
+        "",
+    ]
+    assert report.large_table(result([small])) == report.NOT_MEASURED
+
+
 def rivals(case, n_samples, threads=1, **seconds):
     same = {"case": case, "n_samples": n_samples, "n_features": 5, "dtype": "float64"}
     same |= {"threads": threads, "passes": 3, "gb_per_s": 4.0}

@@ -318,6 +318,75 @@ def test_before_there_was_a_method_it_was_passes(keep, monkeypatch, tmp_path):
     assert_same(found, fit)
 
 
+def slow(step):
+    return 1e-6
+
+
+@KEEP
+def test_before_settings_were_kept_there_are_none(keep, monkeypatch, tmp_path):
+    fit = FITS["full history"]()
+    get_state = gdfast.Fit.__getstate__
+
+    def older(self):
+        state = get_state(self)
+        del state["settings"], state["n_samples"]
+        return state
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gdfast.Fit, "__getstate__", older)
+        load = keep(fit, tmp_path / "fit")
+    assert (load().settings, load().n_samples) == ({}, None)
+
+
+def test_a_fit_keeps_what_it_was_asked_for():
+    fit = gdfast.train(X, Y, gtol=1e9, max_iter=7, max_seconds=60)
+    assert fit.n_samples == len(X)
+    assert fit.settings == {
+        "learning_rate": "auto",
+        "max_iter": 7,
+        "max_seconds": 60.0,
+        "gtol": 1e9,
+        "xtol": 0.0,
+        "ftol": 0.0,
+        "n_iter_no_change": 5,
+        "fit_intercept": True,
+        "average": 0,
+        "bounds": False,
+        "sample_weight": False,
+        "class_weight": False,
+        "resume": False,
+    }
+    weighted = gdfast.train(
+        *(X, Y),
+        learning_rate=1e-4,
+        max_iter=1,
+        bounds=(0, 1),
+        sample_weight=np.ones(len(X)),
+        fit_intercept=False,
+    )
+    given = {name for name, value in weighted.settings.items() if value is True}
+    assert given == {"bounds", "sample_weight"}
+    assert weighted.settings["learning_rate"] == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("rate", "kept"),
+    [
+        (0.01, 0.01),
+        (np.float32(0.0078125), 0.0078125),
+        ("backtracking", "backtracking"),
+        (gdfast.schedules.InvScaling(0.01), "InvScaling(eta0=0.01, power_t=0.25)"),
+        (slow, "Function(slow)"),
+    ],
+    ids=str,
+)
+def test_a_fit_keeps_the_rate_it_was_asked_for(rate, kept, tmp_path):
+    fit = gdfast.train(X[:, 0], Y, learning_rate=rate, max_iter=1)
+    assert fit.settings["learning_rate"] == kept
+    fit.save(tmp_path / "fit")  # as JSON
+    assert gdfast.load(tmp_path / "fit").settings == fit.settings
+
+
 def test_the_same_version_comes_without_warning(fit, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

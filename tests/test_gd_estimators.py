@@ -219,7 +219,7 @@ def test_every_parameter_reaches_train(monkeypatch, quantities, classes):
         "max_seconds": 9.0, "gtol": None, "xtol": 0.5, "ftol": 0.25,
         "early_stopping": True, "validation_fraction": 0.2, "n_iter_no_change": 2,
         "fit_intercept": False, "standardize": False, "random_state": 3,
-        "n_threads": 1, "verbose": False,
+        "history": "full", "n_threads": 1, "verbose": False,
     }  # fmt: skip
     assert options.keys() == GDRegressor().get_params().keys() - {"warm_start"}
     seed = np.random.RandomState(3).randint(2**31 - 1)
@@ -234,13 +234,23 @@ def test_every_parameter_reaches_train(monkeypatch, quantities, classes):
 
 def test_a_subclass_may_have_other_parameters(quantities):
     class Sparse(GDRegressor):
-        def __init__(self, alpha=3.0, history="of something else"):
+        def __init__(self, alpha=3.0, resume="of something else"):
             super().__init__(penalty="l1", alpha=alpha)
-            self.history = history
+            self.resume = resume
 
     expected = GDRegressor(penalty="l1", alpha=5.0).fit(*quantities)
     model = clone(Sparse()).set_params(alpha=5.0).fit(*quantities)
     assert model.coef_.tobytes() == expected.coef_.tobytes()
+
+
+def test_a_full_history_keeps_the_parameters(classes, quantities):
+    for model, data in ((GDRegressor(), quantities), (GDClassifier(), classes)):
+        coef = model.set_params(history="full").fit(*data).fit_.history["coef"]
+        assert len(coef) == model.n_iter_ + 1
+        np.testing.assert_array_equal(coef[-1], model.fit_.coef)
+        for refused in (False, "all", None):
+            with pytest.raises(ValueError, match='history must be "loss" or "full"'):
+                clone(model).set_params(history=refused).fit(*data)
 
 
 def test_warnings_are_scikit_learns(quantities):

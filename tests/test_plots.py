@@ -330,7 +330,7 @@ def test_only_many_points_are_thinned(n_points, n_drawn):
 def test_a_model_of_two_features_has_no_line():
     X = np.c_[POUNDS, POUNDS**2]
     fit = gdfast.train(X, MPG, learning_rate=1e-4, max_iter=1)
-    with pytest.raises(ValueError, match=r"one feature, fit has 2"):
+    with pytest.raises(ValueError, match=r"one feature, run has 2"):
         fitted_line(fit, X, MPG)
 
 
@@ -360,7 +360,7 @@ def test_data_that_do_not_fit_are_refused(X, y, message):
 @pytest.mark.parametrize("draw", [loss_curve, lambda f: fitted_line(f, POUNDS, MPG)])
 @pytest.mark.parametrize("wrong", [None, {"loss": [1.0]}, np.ones(3)])
 def test_only_a_fit_is_drawn(draw, wrong):
-    with pytest.raises(TypeError, match="fit must be a Fit"):
+    with pytest.raises(TypeError, match="run must be a Fit"):
         draw(wrong)
 
 

@@ -32,6 +32,7 @@ from gdfast.training import train
 PICTURE_TYPES = (".png", ".svg", ".pdf")
 LONG_RUN = 100  # iterations from which the picture has a logarithmic axis of them
 DEMO_PICTURE = "gdfast-demo.png"
+REPORT = "report.html"
 LOSS_PARAMS = {
     "epsilon": "residual at which a huber or epsilon_insensitive loss changes its form "
     "(default: 0.1)",
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"gdfast {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_fit(commands.add_parser("fit", help="train a model on a file"))
+    _add_report(commands.add_parser("report", help="the same, and write a report"))
     _add_predict(commands.add_parser("predict", help="predict with a saved model"))
     _add_demo(commands.add_parser("demo", help="train on example data, step by step"))
     return parser
@@ -92,7 +94,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         "Train a linear model on a text file: CSV with a header, or columns "
         "between white space with or without one (then they are named 1, 2, ...)."
     )
-    parser.set_defaults(run=_fit, usage_error=parser.error)
+    parser.set_defaults(run=_fit, usage_error=parser.error, report=None)
     add = parser.add_argument
     add("file", metavar="FILE", help="the data")
     add("--target", required=True, metavar="COLUMN", help="column to predict")
@@ -217,6 +219,21 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     add("--save", metavar="MODEL", help="save the model, for gdfast predict")
 
 
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    _add_fit(parser)
+    parser.description = (
+        "Train as gdfast fit does, and write a page of HTML with the model, the data, "
+        "the run, and what would make it better."
+    )
+    parser.add_argument(
+        "--output",
+        dest="report",
+        default=REPORT,
+        metavar="OUT.html",
+        help=f"the report (default: {REPORT})",
+    )
+
+
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.description = "Print a prediction for every row of a file."
     parser.set_defaults(run=_predict, usage_error=parser.error)
@@ -246,11 +263,12 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 def _fit(arguments: argparse.Namespace) -> int:
     """Train on a file."""
-    outputs = [arguments.save, arguments.history, arguments.plot]
+    outputs = [arguments.save, arguments.history, arguments.plot, arguments.report]
     loss = _loss(arguments)
     _check_outputs(arguments, [arguments.file], outputs)
-    if arguments.plot and not find_spec("matplotlib"):
-        raise ImportError("--plot needs matplotlib: pip install 'gdfast[plot]'")
+    for option, path in (("--plot", arguments.plot), ("a report", arguments.report)):
+        if path and not find_spec("matplotlib"):
+            raise ImportError(f"{option} needs matplotlib: pip install 'gdfast[plot]'")
     report_to = _stream_beside(outputs)
     table = _read_examples(arguments)
     features = [name for name in table.columns if name != arguments.target]
@@ -274,6 +292,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     if fit.history:
         writers.append((arguments.history, fit.history.write_csv))
     writers.append((arguments.plot, lambda path: _draw(path, fit, line)))
+    writers.append((arguments.report, lambda _: _write_report(arguments, fit, X, y)))
     # Files first: what is printed may go to a reader that stops early.
     for path, write in writers:
         if path is not None:
@@ -330,7 +349,7 @@ def _train(arguments: argparse.Namespace, loss: Loss, X: Table, y: NDArray[Any])
         random_state=arguments.seed,
         fit_intercept=not arguments.no_intercept,
         standardize=found if arguments.standardize is None else arguments.standardize,
-        history="full" if arguments.history else "loss",
+        history="full" if arguments.history or arguments.report else "loss",
         verbose=sys.stderr.isatty() and find_spec("tqdm") is not None,
     )
 
@@ -428,6 +447,17 @@ def _draw(
     figure: Any = left.figure
     with atomic_write(path) as file:
         figure.savefig(file, format=_suffix(path)[1:], dpi=150)
+
+
+def _write_report(
+    arguments: argparse.Namespace, fit: Fit, X: Table, y: NDArray[Any]
+) -> None:
+    """Write the report of a run."""
+    from gdfast.report import write
+
+    target, name = arguments.target, os.path.basename(arguments.file)
+    title = f"{target} in {name}: a linear model"
+    write(arguments.report, fit, X, y, title=title, target=target)
 
 
 def _summary(fit: Fit) -> str:

@@ -22,6 +22,7 @@ MINIMUM = 1e-6  # error of the parameters, in parts of their size, at a minimum
 CONDITION = 100.0  # of a problem, from which acceleration is worth a remark
 RATES = 1 << 16  # at the start and at the end of a run, of which the largest is told
 SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
+DIVERGED = "gradient descent diverged"  # how the reason of such a run begins
 
 
 def explain(
@@ -177,44 +178,44 @@ def _unfinished(
     if max_stable is not None and rate >= max_stable:
         parts.append(_too_large(rate, at_step, max_stable, examples))
         return " ".join(parts)
-    unevenness = 1.0
+    uneven = 1.0
     if examples is not None:
         n_coef = examples.X.shape[1] * examples.n_outputs
-        unevenness = _unevenness(examples, len(descent.params) > n_coef)
+        uneven = unevenness(examples, len(descent.params) > n_coef)
     assert monitor.zero is not None
-    error = descent.gradient_max * unevenness * unevenness
+    error = descent.gradient_max * uneven * uneven
     stuck = is_stuck(descent, monitor, examples, smooth)
     if descent.stalled and not stuck and error <= MINIMUM * monitor.zero[1]:
         return f"{parts[0]} Gradient descent can do no more here, to rounding."
-    advice = _advice(unevenness, rate, at_step, max_stable)
+    helps = advice(uneven, rate, at_step, max_stable)
     rule = None if fit.state is None else fit.state.optimizer.name
     if pace and rule == "gd" and max_stable is not None and not at_step:
         condition = 2 * rate / max_stable / pace
         steps = math.ceil(monitor.way_to(gtol) * math.sqrt(condition))
         if condition > CONDITION:
-            advice.append(
+            helps.append(
                 'optimizer="accelerated", which at the condition that the pace shows, '
                 f"{_factor(condition)}, needs about {_count(steps, 'iteration')}"
             )
     if descent.stalled and descent.epochs:
-        advice.append(
+        helps.append(
             "a learning_rate that falls, or average=True, as steps on batches end up "
             "wandering around the minimum"
         )
     fixed = schedule is not None  # a function may have any shape
     if descent.stalled and (not smooth or (examples is None and fixed)):
-        advice.append(
+        helps.append(
             "a smaller learning_rate, as steps too long cross the minimum to and fro"
         )
-    if stuck and not advice:
-        advice.append(
+    if stuck and not helps:
+        helps.append(
             "columns that are less alike, as steps that are short enough for what they "
             "have in common are too short for what they differ in"
         )
-    if not descent.stalled or not advice:
+    if not descent.stalled or not helps:
         cut_off = descent.reason is Reason.INTERRUPTED
-        advice.append("more time" if cut_off else f"a larger {limit}")
-    parts.append(f"What would help: {'; '.join(advice)}.")
+        helps.append("more time" if cut_off else f"a larger {limit}")
+    parts.append(f"What would help: {'; '.join(helps)}.")
     return " ".join(parts)
 
 
@@ -231,14 +232,14 @@ def _divergence(
     losses = np.append(monitor.first[0], descent.rows.losses[1:])
     if losses[-1] == -math.inf:
         return (
-            f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} "
+            f"{DIVERGED}: after {_count(len(losses) - 1, 'iteration')} "
             f"{_objective(fit)} is -inf. It falls without bound: what has no minimum "
             "needs bounds."
         )
     max_stable = _max_stable(fit)
     lowest = int(np.nanargmin(losses))
     seen = (
-        f"gradient descent diverged: after {_count(len(losses) - 1, 'iteration')} "
+        f"{DIVERGED}: after {_count(len(losses) - 1, 'iteration')} "
         f"{_objective(fit)} is {losses[-1]:.6g}, up from {losses[lowest]:.6g} "
         f"{f'after {lowest}' if lowest else 'at the start'}."
     )
@@ -301,26 +302,43 @@ def _too_large(
     )
 
 
-def _advice(
-    unevenness: float, rate: float, at_step: int, max_stable: float | None
+def advice(
+    uneven: float, rate: float, at_step: int, max_stable: float | None
 ) -> list[str]:
-    """Return what beside more iterations would bring the run further."""
-    advice = []
-    if unevenness > UNEVEN:
-        advice.append(
+    """Return what beside more iterations would bring a run further.
+
+    Parameters
+    ----------
+    uneven : float
+        The `unevenness` of the data.
+    rate : float
+        The largest learning rate.
+    at_step : int
+        Its step if there were others, else 0.
+    max_stable : float or None
+        The largest stable one, if it is known.
+
+    Returns
+    -------
+    list of str
+        Parts of a sentence.
+    """
+    helps = []
+    if uneven > UNEVEN:
+        helps.append(
             "standardize=True, as the columns differ in size and spread by a factor "
-            f"of {_factor(unevenness)}"
+            f"of {_factor(uneven)}"
         )
     if max_stable is not None and rate < SLOW * max_stable:
         largest = f"its largest, {rate:g}," if at_step else f"{rate:g}"
-        advice.append(
+        helps.append(
             f"a larger learning_rate, as {largest} is {rate / max_stable:.1g} of the "
             f"largest stable one, {max_stable:.6g}"
         )
-    return advice
+    return helps
 
 
-def _unevenness(examples: Examples, fit_intercept: bool) -> float:
+def unevenness(examples: Examples, fit_intercept: bool) -> float:
     """Return the largest size of a column over the smallest spread of one.
 
     Its square is a cheap stand-in for the condition of the problem, by which an error
@@ -328,6 +346,18 @@ def _unevenness(examples: Examples, fit_intercept: bool) -> float:
     combinations of others. The intercept is a column of ones, from which others differ
     by their spread; without it sizes count alone. They are taken from some evenly
     spaced rows and columns.
+
+    Parameters
+    ----------
+    examples : Examples
+        The data.
+    fit_intercept : bool
+        Whether there is an intercept.
+
+    Returns
+    -------
+    float
+        At least 1; 1 of standardised columns.
     """
     if examples.columns is not None:
         return 1.0

@@ -85,24 +85,44 @@ class LearningRates:
 
     def __repr__(self) -> str:
         """Return the table."""
-        rows = [("optimizer", "learning rate", "stable below", "iterations")]
-        for rule, rate, stable, n_iter in self.rates:
-            steps = "?" if n_iter is None else f"{n_iter:,}"
-            rows.append((_named(rule), f"{rate:.6g}", f"{stable:.6g}", steps))
+        rows = self.cells()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
             for row in rows
         ]
-        if self.condition is not None:
-            lines.append(
-                f"Curvatures from {self.smallest_curvature:.6g} to "
-                f"{self.largest_curvature:.6g}, condition {self.condition:.4g}; "
-                f"iterations to gtol={self.gtol:g}."
-            )
-        else:
-            lines.append(f"Curvatures up to {self.largest_curvature:.6g}.")
-        return "\n".join(lines)
+        return "\n".join([*lines, self.curvatures()])
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """Return the table as it is printed.
+
+        Returns
+        -------
+        list of tuple of str
+            The titles, then the cells of each row.
+        """
+        titles = ("optimizer", "learning rate", "stable below", "iterations")
+        rows: list[tuple[str, ...]] = [titles]
+        for rule, rate, stable, n_iter in self.rates:
+            steps = "?" if n_iter is None else f"{n_iter:,}"
+            rows.append((_named(rule), f"{rate:.6g}", f"{stable:.6g}", steps))
+        return rows
+
+    def curvatures(self) -> str:
+        """Return the sentence below the table.
+
+        Returns
+        -------
+        str
+            The curvatures, and what the iterations are counted to.
+        """
+        if self.condition is None:
+            return f"Curvatures up to {self.largest_curvature:.6g}."
+        return (
+            f"Curvatures from {self.smallest_curvature:.6g} to "
+            f"{self.largest_curvature:.6g}, condition {self.condition:.4g}; "
+            f"iterations to gtol={self.gtol:g}."
+        )
 
 
 def _named(rule: Optimizer) -> str:

@@ -10,6 +10,7 @@ from numbers import Real
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gdfast._files import atomic_write
 from gdfast._typing import Doubles
@@ -169,6 +170,12 @@ class Fit(Kept):
         "moments", which one pass adds up and which are taken for squared errors where
         that is estimated to be faster (many rows and steps). The steps are the same.
         Or on "batches" of rows, an iteration being all of these.
+    n_samples : int or None
+        Rows of the data, with those held out; None if an old version trained it.
+    settings : dict of str to number, text or None
+        Arguments of `train` that are not found elsewhere here, by their names: the
+        learning rate as it was asked for, the stopping rules; of arguments that are
+        arrays or fits, whether they were given. Empty if an old version trained it.
     state : State or None
         What `train` needs to go on with this run.
 
@@ -206,6 +213,8 @@ class Fit(Kept):
     penalty: dict[str, float]
     standardized: bool
     method: str
+    n_samples: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
     state: State | None = field(default=None, repr=False)
 
     def predict(self, X: object) -> Doubles:
@@ -305,6 +314,73 @@ class Fit(Kept):
             file.write(MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
             file.write(content)
 
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        title: str | None = None,
+    ) -> None:
+        """Write a report of this run: one HTML file that needs nothing beside it.
+
+        It has the model, why the run ended, its loss curve and the first, the last and
+        some rows between of its history, and its settings. With the data it also has
+        their summary, the fitted line of a single feature, the learning rates that the
+        data allow with the iterations that each needs, and advice.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. It appears as a whole or not at all.
+        X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
+            The features that it was trained on; None for a report without data.
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+            The targets that it was trained on. A name of theirs (a pandas or polars
+            Series has one) is what the report calls them.
+        sample_weight : array-like, shape (n_samples,), or None
+            The weights that it was trained with; of a run with `class_weight`, the
+            products of both.
+        title : str or None
+            Heading of the page; None for one with the name of `y`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        OSError
+            If the file cannot be written.
+        TypeError, ValueError
+            If the data are no such, or have other shapes than those of the training.
+
+        Notes
+        -----
+        The same run and data give the same bytes. There is no script in the file, and
+        names of columns are shown as text whatever they are.
+
+        The data are read some ten times, and for the learning rates at n_samples
+        n_features^2 operations, as in `learning_rates`.
+
+        Examples
+        --------
+        >>> import gdfast
+        >>> mpg = gdfast.example_data("mpg")
+        >>> X, y = mpg.select(["pounds_1000"]), mpg["mpg"]
+        >>> fit = gdfast.train(X, y, learning_rate=0.01, max_iter=5, history="full")
+        >>> fit.report("cars.html", X, y, title="Seven cars")  # doctest: +SKIP
+
+        A run that diverged has a report as well:
+
+        >>> try:
+        ...     gdfast.train(X, y, learning_rate=1)
+        ... except gdfast.DivergenceError as error:
+        ...     error.fit.report("diverged.html", X, y)  # doctest: +SKIP
+        """
+        from gdfast.report import write
+
+        write(path, self, X, y, sample_weight=sample_weight, title=title)
+
     def __str__(self) -> str:
         """Return a summary of a few lines."""
         n_features = self.coef.shape[-1]
@@ -312,20 +388,7 @@ class Fit(Kept):
         rows = [
             *shown([f"coef {name}" for name in names], self.coef),
             *shown(["intercept"], np.asarray(self.intercept)[..., None]),
-        ]
-        params = [f"{name}={value:g}" for name, value in self.loss_params.items()]
-        penalty = "".join(f" + {by:g} {name}" for name, by in self.penalty.items())
-        if self.n_classes is not None:
-            rows.append(("classes", str(self.n_classes)))
-        loss = ", ".join([self.loss_name, *params]) + penalty
-        stable = self.max_stable_learning_rate
-        note = "" if stable is None else f" (stable below {stable:.6g})"
-        if self.standardized:
-            note += ", of standardised columns"
-        rows += [
-            (f"{'objective' if penalty else 'loss'} ({loss})", f"{self.loss:.10g}"),
-            ("iterations", str(self.n_iter)),
-            ("learning rate", f"{self.learning_rate:.6g}{note}"),
+            *figures(self),
         ]
         return summary(rows, self.stop_reason)
 
@@ -440,12 +503,45 @@ def _check_written(state: dict[str, Any]) -> None:
     state.setdefault("penalty", {})
     state.setdefault("loss_params", {})
     state.setdefault("n_classes", None)
+    state.setdefault("n_samples", None)
+    state.setdefault("settings", {})
 
 
 def _listed(names: tuple[str, ...] | None) -> str:
     """Return names for a message, the first few of many."""
     shown = [repr(name) for name in (names or ())[:8]]
     return ", ".join([*shown, "..."] if len(names or ()) > 8 else shown)
+
+
+def figures(fit: Fit) -> list[tuple[str, str]]:
+    """Return what the summary of a fit says of its run.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+
+    Returns
+    -------
+    list of pair of str
+        Labels and values.
+    """
+    rows = []
+    if fit.n_classes is not None:
+        rows.append(("classes", str(fit.n_classes)))
+    params = [f"{name}={value:g}" for name, value in fit.loss_params.items()]
+    penalty = "".join(f" + {by:g} {name}" for name, by in fit.penalty.items())
+    loss = ", ".join([fit.loss_name, *params]) + penalty
+    stable = fit.max_stable_learning_rate
+    note = "" if stable is None else f" (stable below {stable:.6g})"
+    if fit.standardized:
+        note += ", of standardised columns"
+    return [
+        *rows,
+        (f"{'objective' if penalty else 'loss'} ({loss})", f"{fit.loss:.10g}"),
+        ("iterations", str(fit.n_iter)),
+        ("learning rate", f"{fit.learning_rate:.6g}{note}"),
+    ]
 
 
 def shown(labels: list[str], values: Doubles) -> list[tuple[str, str]]:

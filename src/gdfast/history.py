@@ -183,24 +183,35 @@ class History:
         rows = np.arange(len(self))
         if len(rows) > SHOWN_ROWS:
             rows = np.r_[rows[: SHOWN_ROWS // 2], rows[-SHOWN_ROWS // 2 :]]
+        texts = self.cells(rows)
+        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+        lines = ["  ".join(map(str.rjust, row, widths)) for row in texts]
+        if len(rows) < len(self):
+            lines.insert(1 + SHOWN_ROWS // 2, "...".rjust(widths[0]))
+        return "\n".join(lines)
+
+    def cells(self, numbers: NDArray[np.intp]) -> list[list[str]]:
+        """Return some rows as they are printed.
+
+        Parameters
+        ----------
+        numbers : ndarray of intp, shape (n_rows,)
+            Which, the first one being 0.
+
+        Returns
+        -------
+        list of list of str
+            The titles, then the cells of each row, the middle left out where these
+            are many.
+        """
         titles = list(self.columns)
-        values: list[NDArray[Any] | None] = [*self._values(self.array[rows])]
+        values: list[NDArray[Any] | None] = [*self._values(self.array[numbers])]
         if len(titles) > SHOWN_COLUMNS:
             left, right = SHOWN_COLUMNS // 2, len(titles) - SHOWN_COLUMNS // 2
             titles = [*titles[:left], "...", *titles[right:]]
             values = [*values[:left], None, *values[right:]]
-        texts = [_texts(column, len(rows)) for column in values]
-        widths = [
-            max(len(title), *map(len, text))
-            for title, text in zip(titles, texts, strict=True)
-        ]
-        lines = [
-            "  ".join(map(str.rjust, row, widths))
-            for row in (titles, *zip(*texts, strict=True))
-        ]
-        if len(rows) < len(self):
-            lines.insert(1 + SHOWN_ROWS // 2, "...".rjust(widths[0]))
-        return "\n".join(lines)
+        texts = [_texts(column, len(numbers)) for column in values]
+        return [titles, *map(list, zip(*texts, strict=True))]
 
     def write_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table, all rows and digits, as CSV with a header line.

@@ -224,7 +224,7 @@ def minimize(
     >>> best.x.round(4), best.converged
     (array([1., 1.]), True)
     """
-    deadline = check_deadline(max_seconds)
+    _, deadline = check_deadline(max_seconds)
     pointers = check_functions(fun, grad)
     rule = check_optimizer(optimizer)
     backtracks, schedule = check_rate(learning_rate, rule, None)

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +68,7 @@ def make_fit(
     run: Prepared,
     descent: Descended,
     settings: Settings,
+    asked: dict[str, Any],
     sampling: Sampling,
     feature_names: tuple[str, ...] | None,
 ) -> Fit:
@@ -80,6 +82,8 @@ def make_fit(
         Its steps.
     settings : Settings
         What it was asked to do.
+    asked : dict of str to number, text or None
+        The same as the fit keeps it.
     sampling : Sampling
         Which rows its steps saw.
     feature_names : tuple of str or None
@@ -118,6 +122,8 @@ def make_fit(
         penalty=penalty.factors,
         standardized=settings.standardize,
         method=driver.method,
+        n_samples=len(examples.X),
+        settings=asked,
         state=State(
             last,
             settings.optimizer,

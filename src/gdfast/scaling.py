@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gdfast._backend import kernel
-from gdfast._typing import Doubles, Floats, Ints
+from gdfast._typing import Doubles, Flags, Floats, Ints
 from gdfast.csr import CSR
 from gdfast.losses import HalfSquaredError
 from gdfast.sums import Examples, Summation
@@ -63,11 +63,47 @@ def column_scales(examples: Examples, center: bool, team: Team) -> Doubles:
         else:
             square = _mean_square(parts, columns, team)
         deviation = unit * np.sqrt(square)
-        # What differs by rounding alone would become a column of noise.
-        size = np.maximum(np.abs(low), np.abs(high))
-        constant = high - low <= 8 * np.finfo(float).eps * size
-        columns[1] = 1 / np.where(constant, 1.0, deviation)
+        columns[1] = 1 / np.where(are_constant(low, high), 1.0, deviation)
     return columns
+
+
+def column_ranges(examples: Examples, team: Team) -> tuple[Doubles, Doubles]:
+    """Find the least and the largest value of every column.
+
+    Parameters
+    ----------
+    examples : Examples
+        The rows; those without weight do not count.
+    team : Team
+        The threads to do it on.
+
+    Returns
+    -------
+    low, high : ndarray of float64, shape (n_features,)
+        The ends; NaN where a value is.
+    """
+    if isinstance(examples.X, CSR):
+        low, high, _ = _sparse_range(examples, team)
+        return low, high
+    return _range(examples.parts(), team)
+
+
+def are_constant(low: Doubles, high: Doubles) -> Flags:
+    """Return which columns have values that differ by rounding alone.
+
+    Parameters
+    ----------
+    low, high : ndarray of float64, shape (n_features,)
+        Their least and largest values.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_features,)
+        What is made of the spread of these would be noise.
+    """
+    size = np.maximum(np.abs(low), np.abs(high))
+    flags: Flags = high - low <= 8 * np.finfo(float).eps * size
+    return flags
 
 
 def _range(parts: list[Examples], team: Team) -> tuple[Doubles, Doubles]:

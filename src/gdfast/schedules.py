@@ -324,6 +324,11 @@ class Function(Schedule):
     function: Callable[[int], float]
     known: dict[int, float] = field(default_factory=dict, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        """Return its name: an address would be another one in every process."""
+        name = getattr(self.function, "__qualname__", type(self.function).__name__)
+        return f"Function({name})"
+
     def __call__(self, t: Any) -> Any:
         """Return the learning rate of step t."""
         if np.ndim(t):

@@ -40,8 +40,10 @@ class Settings(NamedTuple):
         The rates; None if they are found so, or from the curvature.
     max_iter : int
         Largest number of iterations.
+    max_seconds : float or None
+        Time after which no more are made; None for no such time.
     deadline : float
-        Time, as `time.perf_counter` gives it, from which no more are made.
+        The same as `time.perf_counter` gives it.
     tolerances : Tolerances
         The stopping rules.
     n_iter_no_change : int
@@ -72,6 +74,7 @@ class Settings(NamedTuple):
     backtracks: bool
     schedule: Schedule | None
     max_iter: int
+    max_seconds: float | None
     deadline: float
     tolerances: Tolerances
     n_iter_no_change: int
@@ -85,8 +88,30 @@ class Settings(NamedTuple):
     n_threads: int | None
     verbose: bool
 
+    def arguments(self) -> dict[str, Any]:
+        """Return what the run was asked to do and its result does not say otherwise.
 
-def check_deadline(max_seconds: object) -> float:
+        Returns
+        -------
+        dict of str to number, text or None
+            Arguments of `train` by their names, tolerances that are off as 0.
+        """
+        rate: float | str = "backtracking" if self.backtracks else "auto"
+        if isinstance(self.schedule, Constant):
+            rate = float(self.schedule.eta0)
+        elif self.schedule is not None:
+            rate = repr(self.schedule)
+        return {
+            "learning_rate": rate,
+            "max_iter": self.max_iter,
+            "max_seconds": self.max_seconds,
+            **self.tolerances._asdict(),
+            "n_iter_no_change": self.n_iter_no_change,
+            "fit_intercept": self.fit_intercept,
+        }
+
+
+def check_deadline(max_seconds: object) -> tuple[float | None, float]:
     """Return the time from which no more steps are made.
 
     Parameters
@@ -96,7 +121,9 @@ def check_deadline(max_seconds: object) -> float:
 
     Returns
     -------
-    float
+    max_seconds : float or None
+        The same.
+    deadline : float
         As `time.perf_counter` gives it; inf for None.
 
     Raises
@@ -105,10 +132,12 @@ def check_deadline(max_seconds: object) -> float:
         If it is not a number above 0.
     """
     if max_seconds is None:
-        return math.inf
-    return time.perf_counter() + check_number(
+        return None, math.inf
+    now = time.perf_counter()
+    seconds = check_number(
         max_seconds, "max_seconds", low=0, open_low=True, note=" or None"
     )
+    return seconds, now + seconds
 
 
 def check_rate(

@@ -381,7 +381,7 @@ def train(
     >>> print(fit.predict(20).round(2))
     34.79
     """
-    deadline = check_deadline(max_seconds)
+    seconds, deadline = check_deadline(max_seconds)
     chosen = check_loss(loss)
     before = None
     if resume is not None:
@@ -408,6 +408,7 @@ def train(
         backtracks=backtracks,
         schedule=schedule,
         max_iter=check_int(max_iter, "max_iter", low=1),
+        max_seconds=seconds,
         deadline=deadline,
         tolerances=check_tolerances(gtol, xtol, ftol),
         n_iter_no_change=check_int(n_iter_no_change, "n_iter_no_change", low=1),
@@ -474,7 +475,14 @@ def train(
                 progress=progress,
             )
     raise_unstarted(run, descent, chosen)
-    fit = make_fit(run, descent, settings, sampling, feature_names)
+    asked = settings.arguments() | {
+        "average": 0 if batching is None else batching.average,
+        "bounds": bounds is not None,
+        "sample_weight": sample_weight is not None,
+        "class_weight": class_weight is not None,
+        "resume": resume is not None,
+    }
+    fit = make_fit(run, descent, settings, asked, sampling, feature_names)
     aimed = any(settings.tolerances)
     tell(fit, descent, aimed or is_stuck(descent, run.monitor, examples, chosen.smooth))
     return fit

@@ -71,6 +71,8 @@ class GradientDescent(Estimator):
         options = {name: getattr(self, name) for name in OF_TRAIN}
         if isinstance(self.gtol, str) and self.gtol == "auto":
             options["gtol"] = GTOL if self.batch_size is None else None
+        if self.history not in ("loss", "full"):  # of which loss_curve_ is a part
+            raise ValueError(f'history must be "loss" or "full", got {self.history!r}')
         options["random_state"] = None
         if self.early_stopping or self.batch_size is not None:
             generator = check_random_state(self.random_state)
@@ -185,6 +187,8 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
         Whether `fit` starts from the last coefficients.
     random_state : int, RandomState or None
         What orders and rows held out are drawn from.
+    history : {"loss", "full"}
+        What ``fit_.history`` keeps of every iteration: the loss, or the parameters too.
     n_threads : int or None
         Largest number of threads; None for as many as there are cores.
     verbose : bool
@@ -251,6 +255,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
         standardize: bool = False,
         warm_start: bool = False,
         random_state: Any = None,
+        history: str = "loss",
         n_threads: int | None = None,
         verbose: bool = False,
     ) -> None:
@@ -276,6 +281,7 @@ class GDRegressor(MultiOutputMixin, RegressorMixin, GradientDescent):
         self.standardize = standardize
         self.warm_start = warm_start
         self.random_state = random_state
+        self.history = history
         self.n_threads = n_threads
         self.verbose = verbose
 
@@ -416,6 +422,8 @@ class GDClassifier(ClassifierMixin, GradientDescent):
         Whether `fit` starts from the last coefficients.
     random_state : int, RandomState or None
         What orders and rows held out are drawn from.
+    history : {"loss", "full"}
+        What ``fit_.history`` keeps of every iteration: the loss, or the parameters too.
     n_threads : int or None
         Largest number of threads; None for as many as there are cores.
     verbose : bool
@@ -484,6 +492,7 @@ class GDClassifier(ClassifierMixin, GradientDescent):
         class_weight: dict[Any, float] | str | None = None,
         warm_start: bool = False,
         random_state: Any = None,
+        history: str = "loss",
         n_threads: int | None = None,
         verbose: bool = False,
     ) -> None:
@@ -510,6 +519,7 @@ class GDClassifier(ClassifierMixin, GradientDescent):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.random_state = random_state
+        self.history = history
         self.n_threads = n_threads
         self.verbose = verbose
 

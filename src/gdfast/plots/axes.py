@@ -1,0 +1,257 @@
+"""Axes without a display, and what all pictures look like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gdfast._typing import Doubles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from mpl_toolkits.mplot3d import Axes3D
+    from numpy.typing import NDArray
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart, without
+# its black and its yellow: they vanish on dark and on light backgrounds.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+BLUE, VERMILION, GREEN = COLOURS[:3]
+INK = "#222222"
+# Of a surface: rises evenly in lightness, so it reads in grey and to any eye.
+COLOUR_MAP = "viridis"
+
+MOST_MARKED_STEPS = 30
+MOST_POINTS = 5000  # of data, and of a path: what lies between cannot be seen
+
+# Beyond it matplotlib's margins and ticks overflow, and the axes come out wrong: a run
+# that diverges gets there.
+LOG_RANGE = (1e-200, 1e200)
+
+
+def new_axes(n_columns: int = 1) -> list[Axes]:
+    """Return styled axes, side by side in a figure that pyplot does not know.
+
+    Parameters
+    ----------
+    n_columns : int
+        How many.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        From left to right.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    # Three and more are for a look at what differs, in a page as wide as one.
+    width = {1: 6.4, 2: 11.0}.get(n_columns, 2.7 * n_columns)
+    figure = new_figure(width, 4.0 if n_columns < 3 else 3.2)
+    row: list[Axes] = list(figure.subplots(1, n_columns, squeeze=False)[0])
+    for ax in row:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(color="0.5", alpha=0.25, linewidth=0.8)
+        ax.set_axisbelow(True)
+    return row
+
+
+def new_axes_3d() -> Axes3D:
+    """Return axes of three dimensions, in a figure that pyplot does not know.
+
+    Returns
+    -------
+    mpl_toolkits.mplot3d.Axes3D
+        The axes.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    figure = new_figure(6.4, 4.8)
+    ax: Any = figure.add_subplot(projection="3d")
+    return ax
+
+
+def new_figure(width: float, height: float = 4.0) -> Figure:
+    """Return an empty figure that pyplot does not know.
+
+    Parameters
+    ----------
+    width, height : float
+        Its size in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "pictures need matplotlib: pip install 'gdfast[plot]'"
+        ) from error
+    return Figure(figsize=(width, height), dpi=100, layout="constrained")
+
+
+def check_axes_3d(ax: Any) -> None:
+    """Raise for axes that have no third dimension.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Of the caller.
+
+    Raises
+    ------
+    TypeError
+        If they are flat.
+    """
+    if not hasattr(ax, "get_zlim"):
+        raise TypeError(
+            "ax must have three dimensions: figure.add_subplot(projection='3d')"
+        )
+
+
+def count_iterations(ax: Axes) -> None:
+    """Label the horizontal axis with iterations, at whole numbers.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        The axes; a scale that is not linear keeps its ticks.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    if ax.get_xscale() == "linear":
+        ax.xaxis.set_major_locator(
+            MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+        )
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.set_xlabel("iteration")
+
+
+def next_colour(ax: Axes) -> str:
+    """Return the colour of the next line.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where it will be.
+
+    Returns
+    -------
+    str
+        The colour.
+    """
+    return COLOURS[len(ax.lines) % len(COLOURS)]
+
+
+def add_legend_above_data(ax: Axes) -> None:
+    """Add a legend at the top of the axes, in room made for it above the data.
+
+    A legend above the axes would collide with a title, and ``loc="best"`` has
+    no good place in a full cloud. Extending the data limits, and not the
+    view, leaves the axes free to rescale, and limits that were set alone.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        The axes, with all that is drawn in them.
+    """
+    legend = ax.legend(loc="upper left", framealpha=1, edgecolor="none")
+    for handle in legend.get_lines():
+        if handle.get_marker() == "o":  # a cloud is paler than its points
+            handle.set_alpha(1)
+    share = min(legend.get_window_extent().height / ax.bbox.height, 0.5)
+    bottom, top = ax.dataLim.intervaly
+    ax.update_datalim([(0.0, bottom + (top - bottom) / (1 - share))], updatex=False)
+    ax.autoscale_view()
+
+
+def sample_with_ends(*columns: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the indices of the points to draw: all, or a sample of many.
+
+    The sample is random, since a regular one would alias with periodic data,
+    and holds the ends of all ranges, so the axes show where the data reach.
+
+    Parameters
+    ----------
+    *columns : ndarray, shape (n_points,)
+        Coordinates.
+
+    Returns
+    -------
+    ndarray of intp
+        In rising order.
+    """
+    n_points = len(columns[0])
+    if n_points <= MOST_POINTS:
+        return np.arange(n_points)
+    sample = np.random.default_rng(0).choice(n_points, MOST_POINTS, replace=False)
+    ends = [end for column in columns for end in (column.argmin(), column.argmax())]
+    return np.union1d(sample, ends)
+
+
+def rows_apart(points: Doubles, least: float) -> NDArray[np.intp]:
+    """Return rows of a path that are some way apart from each other, from the first on.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n_rows, n)
+        The path, in parts of the picture's width and height.
+    least : float
+        How far.
+
+    Returns
+    -------
+    ndarray of intp
+        The first row, and each that is that far from the one before it in this list.
+
+    Notes
+    -----
+    Of a long path only its first rows, and then fewer and fewer, are looked at: late
+    steps are short.
+    """
+    rows = np.arange(len(points))
+    if len(rows) > MOST_POINTS:
+        late = np.geomspace(MOST_POINTS // 2, len(rows) - 1, MOST_POINTS // 2)
+        rows = np.r_[rows[: MOST_POINTS // 2], np.unique(late.astype(np.intp))]
+    kept = [0]
+    last = points[0]
+    for row, point in zip(rows.tolist(), points[rows], strict=True):
+        if np.hypot.reduce(point - last) >= least:
+            kept.append(row)
+            last = point
+    return np.array(kept)
+
+
+def text_of(value: float, digits: int = 4) -> str:
+    """Return a number as it stands in a picture, with a minus sign of full width.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    digits : int
+        How many of its digits.
+
+    Returns
+    -------
+    str
+        The text.
+    """
+    rounded = float(f"{value:.{digits}g}")
+    plain = 1000 <= abs(rounded) < 1e6
+    text = f"{rounded:,.0f}" if plain else f"{value:.{digits}g}"
+    return text.replace("-", "\N{MINUS SIGN}")
