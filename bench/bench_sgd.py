@@ -101,16 +101,31 @@ def test_classes(contestant, threads, sparse, measure):
 
 
 @contestants
-@pytest.mark.parametrize("threads", [1, 2])
-def test_classes_in_one_reading(contestant, threads, sparse, measure):
+def test_classes_as_they_lie(contestant, sparse, measure):
+    y = np.random.default_rng(1).integers(0, N_CLASSES, sparse.shape[0])
+
+    def fit():
+        cls = CONTESTANTS[contestant].SGDClassifier
+        return cls(**params, shuffle=False).fit(sparse, y).coef_
+
+    case = f"SGDClassifier sparse {N_CLASSES} classes as they lie"
+    measure(fit, case, contestant, sparse, y, EPOCHS * N_CLASSES)
+
+
+@contestants
+@pytest.mark.parametrize(
+    ("batch_size", "threads"), [(32, 1), (None, 1), (None, 2)], ids=str
+)
+def test_classes_in_one_reading(contestant, batch_size, threads, sparse, measure):
     y = np.random.default_rng(1).integers(0, N_CLASSES, sparse.shape[0])
     theirs = linear_model.SGDClassifier(**params, n_jobs=threads)
     ours = gdfast.sklearn.GDClassifier(
         "hinge", optimizer="gd", learning_rate=0.1, max_iter=EPOCHS, gtol=None,
-        n_threads=threads,
+        batch_size=batch_size, n_threads=threads, random_state=0,
     )  # fmt: skip
     model = ours if contestant == "gdfast" else theirs
     case = f"GDClassifier sparse {N_CLASSES} classes"
+    case += " in batches" if batch_size else ""
     passes = EPOCHS * N_CLASSES
     measure(lambda: model.fit(sparse, y), case, contestant, sparse, y, passes, threads)
 

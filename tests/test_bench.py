@@ -268,12 +268,11 @@ def test_factor(ratio, text):
 
 
 def test_tables_are_filled_between_their_marks():
-    page = "a\n<!-- table: walk -->\nold\n<!-- end -->\nb\n"
-    filled = report.fill(page, result([]))
-    assert filled == (
-        f"a\n<!-- table: walk -->\n\n{report.NOT_MEASURED}\n\n<!-- end -->\nb\n"
-    )
-    assert report.fill(filled, result([])) == filled
+    page = "a\n<!-- table: walk -->\n{}\n<!-- end -->\nb\n"
+    for before, expected in (("", report.NOT_MEASURED), ("old\n", "old")):
+        filled = report.fill(page.format(before), result([]))
+        assert filled == page.format(f"\n{expected}\n")
+        assert report.fill(filled, result([])) == filled
 
 
 @pytest.mark.parametrize(
