@@ -1791,6 +1791,7 @@ cdef class StochasticOutputs:
             self.sgd.intercept[k] = intercept[k]
             self.sgd.mean_intercept[k] = mean_intercept[k]
             self.sgd.class_weight[k] = class_weight[k]
+        measure_outputs(&self.sgd, self.sgd.size, self.sgd.square)
 
     def __dealloc__(self):
         free(self.sgd.memory)
@@ -1887,8 +1888,6 @@ cdef class StochasticOutputs:
         with nogil:
             for j in range(d):
                 every[j] = <int32_t> j
-            if self.sgd.one.penalized:
-                measure_outputs(&self.sgd)
             for e in range(trace.shape[0]):
                 begin_epoch(&self.sgd)
                 step_outputs_on_rows(
@@ -1921,8 +1920,8 @@ cdef class StochasticOutputs:
 
         Notes
         -----
-        Time for the values that the rows store, and once for all coefficients. Releases
-        the GIL.
+        Time for the values that the rows store, and once an epoch for all coefficients.
+        Releases the GIL.
         """
         cdef Py_ssize_t n = indptr.shape[0] - 1, part, i, e
         cdef const x_value* values = NULL
@@ -1946,8 +1945,6 @@ cdef class StochasticOutputs:
         self.sgd.one.single = x_value is float
         self.sgd.whole = False
         with nogil:
-            if self.sgd.one.penalized:
-                measure_outputs(&self.sgd)
             for e in range(trace.shape[0]):
                 begin_epoch(&self.sgd)
                 in_range = step_outputs_on_sparse_rows(

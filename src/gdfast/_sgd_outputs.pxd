@@ -77,25 +77,24 @@ cdef inline bint allocate_sgd(SgdOutputs* sgd) noexcept nogil:
     return True
 
 
-cdef inline void add_sizes(
-    const SgdOutputs* sgd, Py_ssize_t j, Py_ssize_t k, vec* sizes, vec* squares
+cdef inline void measure(
+    const SgdOutputs* sgd, double* sizes, double* squares
 ) noexcept nogil:
-    cdef vec w = load(sgd.one.w + j * sgd.width + k)
-    sizes[0] += absolute(w)
-    squares[0] += w * w
-
-
-cdef inline void measure(const SgdOutputs* sgd) noexcept nogil:
-    # Note squares and sizes of the coefficients of every output.
-    cdef Py_ssize_t j, k = 0
-    cdef vec sizes, squares, scale = splat(sgd.one.scale)
-    while k < sgd.width:
-        sizes = squares = splat(0.0)
-        for j in range(sgd.one.n_features):
-            add_sizes(sgd, j, k, &sizes, &squares)
-        store(sgd.size + k, scale * sizes)
-        store(sgd.square + k, scale * scale * squares)
-        k += WIDTH
+    # Sizes and squares of the coefficients of every output. The table is read in order,
+    # as it may be large.
+    cdef Py_ssize_t _j, k
+    cdef const double* row = sgd.one.w
+    cdef vec w, scale = splat(sgd.one.scale)
+    for k in range(sgd.width):
+        sizes[k] = squares[k] = 0.0
+    for _j in range(sgd.one.n_features):
+        k = 0
+        while k < sgd.width:
+            w = scale * load(row + k)
+            store(sizes + k, load(sizes + k) + absolute(w))
+            store(squares + k, load(squares + k) + w * w)
+            k += WIDTH
+        row += sgd.width
 
 
 cdef inline double settled_mean(const Sgd* one, Py_ssize_t at) noexcept nogil:
@@ -270,15 +269,12 @@ cdef inline void begin_epoch(SgdOutputs* sgd) noexcept nogil:
 
 cdef inline void note(const SgdOutputs* sgd, double* trace) noexcept nogil:
     # What an epoch has seen, and whether the models are finite: a row for each output.
-    cdef Py_ssize_t j, k
-    cdef double size
+    cdef Py_ssize_t k
+    measure(sgd, sgd.z, sgd.slope)  # which no row needs any more
     for k in range(sgd.n):
-        size = 0.0
-        for j in range(sgd.one.n_features):
-            size += fabs(sgd.one.w[j * sgd.width + k])
         trace[4 * k] = sgd.loss[k]
         trace[4 * k + 1] = sgd.objective[k]
-        trace[4 * k + 2] = sgd.one.scale * size + fabs(sgd.intercept[k])
+        trace[4 * k + 2] = sgd.z[k] + fabs(sgd.intercept[k])
         trace[4 * k + 3] = sgd.nothing[k]
 
 

@@ -870,7 +870,9 @@ class DescentTogether:
             self._step = self.steps.step_csr
             self._data = X.data, X.indices, X.indptr
             work = SPARSE_VALUES * X.size // len(X)
-        self._piece = max(1, PIECE_VALUES // ((work + ROW_VALUES) * len(starts)))
+        # Each call looks at all coefficients at its end; that is to be a small part.
+        values = max(PIECE_VALUES, 16 * coef.size)
+        self._piece = max(1, values // ((work + ROW_VALUES) * len(starts)))
 
     def fitting(self, n_rows: int) -> int:
         """Return how many epochs of so many rows one call makes."""
@@ -921,8 +923,8 @@ class DescentTogether:
         intercept = self.steps.stored(self.active.index(output), stored)
         return held_out.score(stored, intercept)
 
-    def end(self, output: int, room: Doubles) -> Model:
-        """Return the model of an output, of which no further steps are made.
+    def model(self, output: int, room: Doubles) -> Model:
+        """Return the model of an active output.
 
         Parameters
         ----------
@@ -936,16 +938,25 @@ class DescentTogether:
         Model
             The model.
         """
-        at = self.active.index(output)
         mean = np.empty_like(room) if self._averages else None
+        at = self.active.index(output)
         intercept, mean_intercept = self.steps.model(at, room, mean)
-        if len(self.active) > 1:
-            self.steps.drop(at)
-        self.active.remove(output)
+        return Model(room, intercept, mean, mean_intercept)
+
+    def go_on_without(self, ended: list[int]) -> None:
+        """Make no further steps of some outputs, but of others.
+
+        Parameters
+        ----------
+        ended : list of int
+            Which.
+        """
+        for output in ended:
+            self.steps.drop(self.active.index(output))
+            self.active.remove(output)
         places = np.full(len(self._classes.weight), len(self.active))
         places[self.active] = np.arange(len(self.active))
         self._label = places[self._classes.label]
-        return Model(room, intercept, mean, mean_intercept)
 
 
 def side_by_side(rows: list[Floats]) -> Doubles:
@@ -963,7 +974,8 @@ def side_by_side(rows: list[Floats]) -> Doubles:
     """
     table = np.zeros((len(rows[0]), -(-len(rows) // 4) * 4))
     for output, row in enumerate(rows):
-        table[:, output] = row
+        if np.count_nonzero(row):
+            table[:, output] = row
     return table
 
 
@@ -1006,7 +1018,7 @@ def train_together(
     courses = [Course(task, len(rows)) for _ in starts]
     together = 1 if held_out is not None else descent.fitting(len(rows))
     ends: dict[int, Trained] = {}
-    while descent.active:
+    while len(ends) < len(starts):
         certain = min(courses[output].n_certain for output in descent.active)
         n_epochs = min(together, certain)
         for seen in descent.epochs(np.tile(rows, n_epochs), n_epochs):
@@ -1016,15 +1028,20 @@ def train_together(
                 if held_out is not None:
                     score = descent.score(output, held_out[output])
                 courses[output].judge(score)
-        for output in list(descent.active):
+        ended = [
+            output
+            for output in descent.active
+            if courses[output].is_over or not courses[output].n_certain
+        ]
+        for output in ended:
             course = courses[output]
-            if course.n_certain and not course.is_over:
-                continue
-            model = descent.end(output, room[output, : X.shape[1]])
+            model = descent.model(output, room[output, : X.shape[1]])
             reason = _enough(task, bool(course.scores)) if course.is_over else ""
             y = classes.targets(output)
             nothing = partial(_loss_of_nothing, task, X, y, rows)
             ends[output] = course.ended(model, reason, nothing)
+        if ended and len(ends) < len(starts):
+            descent.go_on_without(ended)
     return [ends[output] for output in range(len(starts))]
 
 
