@@ -18,7 +18,7 @@ DRAWN = DOCS / "drawn"
 
 
 class Recorder(doctest.DocTestRunner):
-    """Runs examples, keeps what they print and raises for what is not expected."""
+    """Runs examples, keeps what they print, and raises where that is not expected."""
 
     def __init__(self):
         super().__init__(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
@@ -56,7 +56,9 @@ def run(page: Path) -> str:
     examples = [part for part in parts if isinstance(part, doctest.Example)]
     recorder.run(doctest.DocTest(examples, {}, page.stem, str(page), 0, None))
     return "".join(
-        part if isinstance(part, str) else shown(part, recorder.outputs[part])
+        part
+        if isinstance(part, str)
+        else shown(part, recorder.outputs.get(part, part.want))
         for part in parts
     )
 

@@ -1,4 +1,4 @@
-"""The examples of the gallery save their pictures, in a test where nobody keeps them."""
+"""The examples of the gallery save pictures, which a test leaves to be cleared away."""
 
 import pytest
 
