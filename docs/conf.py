@@ -4,6 +4,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from make_figures import draw_pages  # noqa: E402
+from run_gallery import run_gallery  # noqa: E402
 
 project = "gdfast"
 author = "the gdfast developers"
@@ -30,7 +31,20 @@ numpydoc_validation_exclude = {r"^gdfast\.[A-Z]\w+$"}
 
 html_theme = "furo"
 html_title = f"gdfast {release}"
+html_static_path = ["style"]
+html_css_files = ["gallery.css"]
 
 
 def setup(app):
-    app.connect("builder-inited", lambda app: draw_pages())
+    gallery = {}
+
+    def draw(app):
+        draw_pages()
+        gallery.update(run_gallery())
+
+    def show(app, page, source):
+        source[0] = gallery.get(page, source[0])
+
+    app.connect("builder-inited", draw)
+    app.connect("env-get-outdated", lambda *args: list(gallery))
+    app.connect("source-read", show)
