@@ -13,7 +13,7 @@ from gdfast._simd cimport (
     LANES, PARTS, WIDTH, absolute, divide, fold, join, lane, load,
     prefetch, prefetch_far, splat, store, vec, where_less,
 )
-from gdfast._sparse cimport all_below, index_value, row_value
+from gdfast._sparse cimport all_below, foresee_row, index_value, row_value
 
 cdef enum:
     # How an update follows from the slope.
@@ -713,22 +713,6 @@ cdef inline void step_on_sparse_row(
         sgd.square += step * (2.0 * sgd.scale * product + step * square_of(x, n))
 
 
-cdef inline void foresee_sparse_row(
-    const x_value* x, const index_value* index, Py_ssize_t n
-) noexcept nogil:
-    # Have a row brought to the second-level cache.
-    cdef Py_ssize_t k = 0
-    while k < n:
-        prefetch_far(x + k)
-        k += LINE // <Py_ssize_t> sizeof(x_value)
-    prefetch_far(x + n - 1)  # which may be on a further line
-    k = 0
-    while k < n:
-        prefetch_far(index + k)
-        k += LINE // <Py_ssize_t> sizeof(index_value)
-    prefetch_far(index + n - 1)
-
-
 cdef inline bint step_on_sparse_rows(
     Sgd* sgd, const x_value* x, const index_value* index, const row_value* row,
     const double* y, const double* weight, const Py_ssize_t* order,
@@ -749,7 +733,7 @@ cdef inline bint step_on_sparse_rows(
         if i + 12 < n_steps:
             at = order[i + 12]
             start = row[at]
-            foresee_sparse_row(x + start, index + start, row[at + 1] - start)
+            foresee_row(x + start, index + start, row[at + 1] - start)
         at = order[i]
         start = row[at]
         if not all_below(index + start, row[at + 1] - start, n):

@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc
 from libc.string cimport memset
 
 from gdfast._blocks cimport (
-    LINE, Data, Work, fold_lanes, gather_targets, load_targets, spread_targets,
+    Data, Work, fold_lanes, gather_targets, load_targets, spread_targets,
     whole_lanes, x_value,
 )
 from gdfast._outputs cimport slope_outputs
@@ -14,7 +14,7 @@ from gdfast._simd cimport (
     LANES, WIDTH, lane, load, prefetch_far, splat, store, vec,
 )
 from gdfast._sparse cimport (
-    PLACES_AHEAD, all_below, choose_rows, index_value, row_at, row_value,
+    PLACES_AHEAD, all_below, choose_rows, foresee_row, index_value, row_at, row_value,
 )
 
 cdef enum:
@@ -244,22 +244,6 @@ cdef inline void come_near(
             prefetch_far(at + k)
             k += LANES
         prefetch_far(at + n_outputs - 1)  # which may be on a further line
-
-
-cdef inline void foresee_row(
-    const x_value* x, const index_value* index, Py_ssize_t n_stored
-) noexcept nogil:
-    # Have a row brought to the second-level cache.
-    cdef Py_ssize_t k = 0
-    while k < n_stored:
-        prefetch_far(x + k)
-        k += LINE // <Py_ssize_t> sizeof(x_value)
-    prefetch_far(x + n_stored - 1)  # which may be on a further line
-    k = 0
-    while k < n_stored:
-        prefetch_far(index + k)
-        k += LINE // <Py_ssize_t> sizeof(index_value)
-    prefetch_far(index + n_stored - 1)
 
 
 cdef inline void ask_ahead(
