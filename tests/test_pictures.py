@@ -542,6 +542,22 @@ def test_a_run_that_diverges_is_drawn_where_it_began(mpg):
     assert_readable(ax.figure)
 
 
+@pytest.mark.parametrize("rate", [0.5, 50.0, 1e6])
+def test_the_minimum_is_right_however_far_a_run_diverged(rate, pizza):
+    fit = train(*pizza, learning_rate=rate)
+    ax = plots.loss_contours(fit, *pizza)
+    assert legend_of(ax)[-1] == "minimum 22.84 at (1.081, 13.17)"
+
+
+def test_a_low_minimum_far_below_the_start_is_not_called_zero(rng):
+    X = rng.normal(size=(50, 1))
+    y = 1e6 + X[:, 0] + rng.normal(size=50)
+    fit = train(X, y, learning_rate=0.1)
+    residual = np.linalg.lstsq(np.c_[X, np.ones(50)], y, rcond=None)[1][0] / 50
+    value = legend_of(plots.loss_contours(fit, X, y))[-1].split()[1]
+    assert float(value) == pytest.approx(residual, rel=1e-3)
+
+
 def test_a_function_that_overflows_is_left_out():
     def wall(w):
         return np.exp(np.exp(w[0] ** 2)) + w[1] ** 2

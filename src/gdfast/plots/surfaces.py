@@ -41,6 +41,8 @@ STEP_APART = 0.002
 GRADIENT_LENGTH = 0.2  # of the longest arrow of a gradient
 NUMBERS_ROOM = (0.17, 0.07)  # of the components that are written beside it
 MOST_ARROWS = 25
+# Parts of the picture's height below which the value of a minimum is rounding.
+SEARCHED, SOLVED = 1e-9, 1e-24
 
 
 def loss_along(
@@ -322,6 +324,8 @@ class Surface(NamedTuple):
         The lowest point, if it is within.
     foot : float
         The lowest value.
+    exact : bool
+        Whether the minimum was solved for, and not searched for.
     """
 
     view: View
@@ -330,6 +334,7 @@ class Surface(NamedTuple):
     loss: Doubles
     minimum: Doubles | None
     foot: float
+    exact: bool
 
 
 def surface_of(scene: Landscape, view: View, *, fine: bool = True) -> Surface:
@@ -355,7 +360,8 @@ def surface_of(scene: Landscape, view: View, *, fine: bool = True) -> Surface:
     ValueError
         If no value is finite.
     """
-    fine = fine and scene.height.minimum() is not None
+    exact = scene.height.minimum() is not None
+    fine = fine and exact
     n_points = FINE_POINTS if fine else GRID_POINTS
     across, along = np.linspace(view.low, view.high, n_points).T
     points = np.stack(np.meshgrid(across, along), axis=-1).reshape(-1, 2)
@@ -368,7 +374,9 @@ def surface_of(scene: Landscape, view: View, *, fine: bool = True) -> Surface:
     if minimum is not None:
         foot = min(foot, scene.height.values(minimum[None])[0])
     shape = (n_points, n_points)
-    return Surface(view, across, along, values.reshape(shape), minimum, float(foot))
+    return Surface(
+        view, across, along, values.reshape(shape), minimum, float(foot), exact
+    )
 
 
 def draw_curve(ax: Axes, scene: Landscape, view: View) -> None:
@@ -639,11 +647,13 @@ def mark_minima(ax: Axes, scene: Landscape, view: View) -> None:
 def _minimum_label(name: str, point: Doubles, surface: Surface) -> str:
     """Return the line of the legend for a minimum."""
     # What is below the last digit of the picture is no digit of the minimum.
-    grain = 1e-6 * surface.view.size
-    values = [0.0 if abs(x) < g else x for x, g in zip(point, grain, strict=True)]
+    least = 1e-6 * surface.view.size
+    values = [0.0 if abs(x) < g else x for x, g in zip(point, least, strict=True)]
     place = ", ".join(text_of(x) for x in values)
     height = np.nanmax(surface.loss) - surface.foot
-    foot = 0.0 if abs(surface.foot) < 1e-9 * height else surface.foot
+    # A minimum that is searched for is only found to some digits of the height.
+    grain = SOLVED if surface.exact else SEARCHED
+    foot = 0.0 if abs(surface.foot) < grain * height else surface.foot
     return f"{name} {text_of(foot)} at ({place})"
 
 
