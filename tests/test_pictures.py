@@ -104,6 +104,11 @@ def test_several_runs_are_told_apart_by_their_rates(mpg):
     assert_readable(ax.figure)
 
 
+def test_several_rules_are_told_apart_by_their_names(mpg):
+    ax = plots.loss_curve(*(train(*mpg, optimizer=rule) for rule in ("gd", "adam")))
+    assert legend_of(ax) == ["learning rate 0.01", "adam, learning rate 0.01"]
+
+
 def test_the_loss_of_a_function_and_of_estimators_is_drawn(mpg):
     X, y = mpg[0][:, None], mpg[1]
     run = minimize(bowl, (5, -4))
@@ -338,6 +343,31 @@ def test_other_parameters_are_held_at_the_end_and_named(pizza):
     best = np.mean(pizza[1] - fit.coef[0] * pizza[0])
     assert line_of(ax, MARK).get_xdata()[0] == pytest.approx(best, rel=1e-12)
     assert plots.loss_along(fit, *pizza, parameter=1).get_xlabel() == "intercept"
+
+
+def test_names_in_a_legend_are_no_formulas(rng):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(rng.normal(size=(9, 2)), columns=["cost", "$x_{$"])
+    fit = train(X, X["cost"], fit_intercept=False)
+    ax = plots.loss_along(fit, X, X["cost"])
+    assert legend_of(ax)[0].startswith("loss where coefficient of $x_{$ = ")
+    ax.figure.draw_without_rendering()
+
+
+def test_legends_do_not_push_axes_together(pizza):
+    fit = train(*pizza, learning_rate=0.001)
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots(2, 3)
+    plots.loss_curve(fit, fit, ax=axes[0, 0])
+    plots.loss_along(fit, *pizza, ax=axes[0, 1])
+    plots.loss_contours(fit, *pizza, ax=axes[0, 2])
+    plots.parameters(fit, ax=axes[1, 0])
+    plots.fitted_line(fit, *pizza, iterations=3, ax=axes[1, 1])
+    figure.draw_without_rendering()
+    for ax in axes.flat[:5]:
+        assert ax.bbox.width > figure.bbox.width / 6
+        legend = ax.get_legend().get_window_extent()
+        assert legend.width < 1.4 * ax.bbox.width
 
 
 def test_every_valley_of_a_function_is_marked():

@@ -11,6 +11,7 @@ from gdfast._typing import Doubles
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
     from mpl_toolkits.mplot3d import Axes3D
     from numpy.typing import NDArray
 
@@ -23,6 +24,7 @@ INK = "#222222"
 COLOUR_MAP = "viridis"
 
 MOST_MARKED_STEPS = 30
+SMALLEST_LETTERS = 6.0  # of a legend, in points
 MOST_POINTS = 5000  # of data, and of a path: what lies between cannot be seen
 
 # Beyond it matplotlib's margins and ticks overflow, and the axes come out wrong: a run
@@ -157,6 +159,44 @@ def next_colour(ax: Axes) -> str:
     return COLOURS[len(ax.lines) % len(COLOURS)]
 
 
+def add_legend(ax: Axes, *, plain: bool = False, **options: Any) -> Legend:
+    """Add a legend that fits into its axes, and does not push them together.
+
+    A layout that made room for it would leave axes of a few pixels where several share
+    a figure.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        The axes, with all that is drawn in them.
+    plain : bool
+        Whether names of the caller's are in it, which are no formulas if they have
+        dollar signs.
+    **options
+        Of `matplotlib.axes.Axes.legend`.
+
+    Returns
+    -------
+    matplotlib.legend.Legend
+        The legend, in smaller letters where it would be wider than the axes.
+    """
+    options = {"framealpha": 1, "edgecolor": "none"} | options
+
+    def added(**size: float) -> Legend:
+        legend = ax.legend(**options, **size)
+        legend.set_in_layout(False)
+        for text in legend.get_texts() if plain else ():
+            text.set_parse_math(False)
+        return legend
+
+    legend = added()
+    share = ax.bbox.width / legend.get_window_extent().width
+    if share < 1:
+        letters = float(legend.get_texts()[0].get_fontsize())
+        legend = added(fontsize=max(share * letters, min(letters, SMALLEST_LETTERS)))
+    return legend
+
+
 def add_legend_above_data(ax: Axes) -> None:
     """Add a legend at the top of the axes, in room made for it above the data.
 
@@ -169,7 +209,7 @@ def add_legend_above_data(ax: Axes) -> None:
     ax : matplotlib.axes.Axes
         The axes, with all that is drawn in them.
     """
-    legend = ax.legend(loc="upper left", framealpha=1, edgecolor="none")
+    legend = add_legend(ax, loc="upper left")
     for handle in legend.get_lines():
         if handle.get_marker() == "o":  # a cloud is paler than its points
             handle.set_alpha(1)

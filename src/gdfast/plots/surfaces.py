@@ -14,6 +14,7 @@ from gdfast.plots.axes import (
     GREEN,
     INK,
     VERMILION,
+    add_legend,
     check_axes_3d,
     new_axes,
     new_axes_3d,
@@ -123,7 +124,7 @@ def loss_along(
     draw_curve(ax, scene, view)
     draw_hops(ax, scene, view)
     mark_minima(ax, scene, view)
-    ax.legend(framealpha=0.9, edgecolor="none")
+    add_legend(ax, plain=True, framealpha=0.9)
     return ax
 
 
@@ -214,7 +215,7 @@ def loss_contours(
     if len(arrows):
         _draw_gradients(ax, scene, surface.view, arrows)
     mark_minimum(ax, scene, surface)
-    ax.legend(framealpha=0.9, edgecolor="none")
+    add_legend(ax, framealpha=0.9)
     return ax
 
 
@@ -305,7 +306,7 @@ def loss_surface(
             zorder=6,
             label=_minimum_label("minimum", surface.minimum, surface),
         )
-    ax.legend(loc="upper left", frameon=False)
+    add_legend(ax, loc="upper left", frameon=False)
     return ax
 
 
