@@ -399,6 +399,21 @@ def objective(fit, X, y, coef, intercept, weight=None, scale=1.0):
     return mean + l1 * np.abs(scaled).sum() + l2 * (scaled**2).sum() / 2
 
 
+@pytest.mark.parametrize("size", [1e-9, 1e12])
+def test_ticks_have_no_factor_that_meets_other_text(size, pizza):
+    fit = train(pizza[0], size * pizza[1], learning_rate=0.001)
+    surface = plots.loss_surface(fit, pizza[0], size * pizza[1])
+    regimes = plots.learning_rate_regimes(fit, pizza[0], size * pizza[1])
+    surface.figure.draw_without_rendering()
+    regimes[0].figure.draw_without_rendering()
+    axes = [surface.xaxis, surface.yaxis, surface.zaxis]
+    for axis in (*axes, *(ax.yaxis for ax in regimes)):
+        assert axis.get_offset_text().get_text() == ""
+    label = surface.zaxis.label.get_window_extent()
+    for tick in surface.zaxis.get_major_ticks():
+        assert not tick.label1.get_window_extent().overlaps(label)
+
+
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize(
     "options",

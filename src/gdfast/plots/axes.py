@@ -10,6 +10,7 @@ from gdfast._typing import Doubles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
     from mpl_toolkits.mplot3d import Axes3D
@@ -24,6 +25,7 @@ INK = "#222222"
 COLOUR_MAP = "viridis"
 
 MOST_MARKED_STEPS = 30
+TICK_DIGITS = 6
 SMALLEST_LETTERS = 6.0  # of a legend, in points
 MOST_POINTS = 5000  # of data, and of a path: what lies between cannot be seen
 
@@ -141,6 +143,18 @@ def count_iterations(ax: Axes) -> None:
         )
         ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlabel("iteration")
+
+
+def write_out_ticks(*axes: Axis) -> None:
+    """Write every tick's number by itself, without a factor apart from them.
+
+    Parameters
+    ----------
+    *axes : matplotlib.axis.Axis
+        Axes where such a factor, say 1e6 at the end, would meet other text.
+    """
+    for axis in axes:
+        axis.set_major_formatter(lambda value, _: text_of(value, TICK_DIGITS))
 
 
 def next_colour(ax: Axes) -> str:

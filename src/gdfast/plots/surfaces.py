@@ -20,6 +20,7 @@ from gdfast.plots.axes import (
     new_axes_3d,
     rows_apart,
     text_of,
+    write_out_ticks,
 )
 from gdfast.plots.landscape import FAR, Landscape, View, landscape_of
 
@@ -795,6 +796,9 @@ def _draw_surface(ax: Axes3D, scene: Landscape, surface: Surface) -> None:
     ax.set_zlabel(label, parse_math=False, labelpad=6)
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_major_locator(_few_ticks())
+        write_out_ticks(axis)
+    written = ax.zaxis.get_major_formatter().format_ticks(ax.get_zticks())
+    ax.zaxis.labelpad = max(6, 3 * max(map(len, written)) - 9)
 
 
 def _few_ticks() -> Any:
