@@ -104,6 +104,20 @@ def test_a_rate_of_1_1_diverges_and_says_so(max_iter):
     assert caught.value.fit.x == pytest.approx(6.1917364224, rel=1e-12)
 
 
+@pytest.mark.parametrize("optimizer", ["gd", "accelerated"])
+def test_a_gradient_of_another_function_is_named_as_the_cause(optimizer):
+    """Not the rate, which the caller did not choose, nor the number of iterations."""
+    try:
+        run = gdfast.minimize(
+            bowl, [1.0, 2.0], grad=lambda x: -twice(x), optimizer=optimizer
+        )
+    except gdfast.DivergenceError as error:
+        run = error.fit
+    assert "the gradient is not that of fun" in run.stop_reason
+    assert "learning_rate" not in run.stop_reason
+    assert "max_iter." not in run.stop_reason
+
+
 @pytest.mark.parametrize(("start", "side"), [(-2, -1), (-0.1, -1), (0.2, 1), (2, 1)])
 def test_the_valley_is_the_one_it_starts_in(start, side):
     run = gdfast.minimize(

@@ -104,6 +104,11 @@ def test_several_runs_are_told_apart_by_their_rates(mpg):
     assert_readable(ax.figure)
 
 
+def test_several_rules_are_told_apart_by_their_names(mpg):
+    ax = plots.loss_curve(*(train(*mpg, optimizer=rule) for rule in ("gd", "adam")))
+    assert legend_of(ax) == ["learning rate 0.01", "adam, learning rate 0.01"]
+
+
 def test_the_loss_of_a_function_and_of_estimators_is_drawn(mpg):
     X, y = mpg[0][:, None], mpg[1]
     run = minimize(bowl, (5, -4))
@@ -340,6 +345,31 @@ def test_other_parameters_are_held_at_the_end_and_named(pizza):
     assert plots.loss_along(fit, *pizza, parameter=1).get_xlabel() == "intercept"
 
 
+def test_names_in_a_legend_are_no_formulas(rng):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(rng.normal(size=(9, 2)), columns=["cost", "$x_{$"])
+    fit = train(X, X["cost"], fit_intercept=False)
+    ax = plots.loss_along(fit, X, X["cost"])
+    assert legend_of(ax)[0].startswith("loss where coefficient of $x_{$ = ")
+    ax.figure.draw_without_rendering()
+
+
+def test_legends_do_not_push_axes_together(pizza):
+    fit = train(*pizza, learning_rate=0.001)
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots(2, 3)
+    plots.loss_curve(fit, fit, ax=axes[0, 0])
+    plots.loss_along(fit, *pizza, ax=axes[0, 1])
+    plots.loss_contours(fit, *pizza, ax=axes[0, 2])
+    plots.parameters(fit, ax=axes[1, 0])
+    plots.fitted_line(fit, *pizza, iterations=3, ax=axes[1, 1])
+    figure.draw_without_rendering()
+    for ax in axes.flat[:5]:
+        assert ax.bbox.width > figure.bbox.width / 6
+        legend = ax.get_legend().get_window_extent()
+        assert legend.width < 1.4 * ax.bbox.width
+
+
 def test_every_valley_of_a_function_is_marked():
     run = minimize(two_valleys, 1.6, learning_rate=0.02, max_iter=100)
     ax = plots.loss_along(run, fun=two_valleys, limits=(-1.7, 1.7))
@@ -367,6 +397,21 @@ def objective(fit, X, y, coef, intercept, weight=None, scale=1.0):
     l1, l2 = (fit.penalty.get(name, 0.0) for name in ("l1", "l2"))
     scaled = coef * scale
     return mean + l1 * np.abs(scaled).sum() + l2 * (scaled**2).sum() / 2
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e12])
+def test_ticks_have_no_factor_that_meets_other_text(size, pizza):
+    fit = train(pizza[0], size * pizza[1], learning_rate=0.001)
+    surface = plots.loss_surface(fit, pizza[0], size * pizza[1])
+    regimes = plots.learning_rate_regimes(fit, pizza[0], size * pizza[1])
+    surface.figure.draw_without_rendering()
+    regimes[0].figure.draw_without_rendering()
+    axes = [surface.xaxis, surface.yaxis, surface.zaxis]
+    for axis in (*axes, *(ax.yaxis for ax in regimes)):
+        assert axis.get_offset_text().get_text() == ""
+    label = surface.zaxis.label.get_window_extent()
+    for tick in surface.zaxis.get_major_ticks():
+        assert not tick.label1.get_window_extent().overlaps(label)
 
 
 @pytest.mark.parametrize("standardize", [False, True])
@@ -540,6 +585,22 @@ def test_a_run_that_diverges_is_drawn_where_it_began(mpg):
     assert_readable(ax.figure)
     ax = plots.loss_along(fit, *mpg)
     assert_readable(ax.figure)
+
+
+@pytest.mark.parametrize("rate", [0.5, 50.0, 1e6])
+def test_the_minimum_is_right_however_far_a_run_diverged(rate, pizza):
+    fit = train(*pizza, learning_rate=rate)
+    ax = plots.loss_contours(fit, *pizza)
+    assert legend_of(ax)[-1] == "minimum 22.84 at (1.081, 13.17)"
+
+
+def test_a_low_minimum_far_below_the_start_is_not_called_zero(rng):
+    X = rng.normal(size=(50, 1))
+    y = 1e6 + X[:, 0] + rng.normal(size=50)
+    fit = train(X, y, learning_rate=0.1)
+    residual = np.linalg.lstsq(np.c_[X, np.ones(50)], y, rcond=None)[1][0] / 50
+    value = legend_of(plots.loss_contours(fit, X, y))[-1].split()[1]
+    assert float(value) == pytest.approx(residual, rel=1e-3)
 
 
 def test_a_function_that_overflows_is_left_out():

@@ -17,7 +17,8 @@ pytest.importorskip("matplotlib")
 import matplotlib.style
 
 import gdfast
-from gdfast import cli
+from gdfast import cli, plots
+from gdfast.report import _axes, _picture
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 posix = pytest.mark.skipif(os.name != "posix", reason="needs limits of POSIX")
@@ -669,3 +670,12 @@ def test_the_browser_sees_what_is_wrong(tmp_path):
     assert [frame["needed"] > frame["width"] for frame in seen] == [True, True]
     assert [frame["fetched"] for frame in seen] == [1, 1]
     assert any("bad" in line for line in logged)
+
+
+def test_a_long_name_does_not_make_the_letters_of_a_legend_small():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame({"a name " * 20: [1.0, 2.0, 4.0]})
+    fit = gdfast.train(X, [1.0, 2.0, 3.0], history="full", max_iter=5)
+    ax = plots.parameters(fit, ax=_axes())
+    _picture(ax, "parameters", "", "")
+    assert {text.get_fontsize() for text in ax.get_legend().get_texts()} == {10}

@@ -22,6 +22,11 @@ MINIMUM = 1e-6  # error of the parameters, in parts of their size, at a minimum
 CONDITION = 100.0  # of a problem, from which acceleration is worth a remark
 RATES = 1 << 16  # at the start and at the end of a run, of which the largest is told
 SLOW = 0.1  # fraction of the largest stable learning rate worth a remark
+# What keeps "backtracking" from lowering a function.
+NO_RATE = (
+    "No rate that was tried makes fun fall as its gradient promises: the gradient is "
+    "not that of fun, or fun has noise or a kink. To compare, leave the gradient out."
+)
 DIVERGED = "gradient descent diverged"  # how the reason of such a run begins
 
 
@@ -187,6 +192,8 @@ def _unfinished(
     stuck = is_stuck(descent, monitor, examples, smooth)
     if descent.stalled and not stuck and error <= MINIMUM * monitor.zero[1]:
         return f"{parts[0]} Gradient descent can do no more here, to rounding."
+    if descent.stalled and schedule is None and isinstance(fit, Minimum):
+        return f"{parts[0]} {NO_RATE}"
     helps = advice(uneven, rate, at_step, max_stable)
     rule = None if fit.state is None else fit.state.optimizer.name
     if pace and rule == "gd" and max_stable is not None and not at_step:
@@ -202,8 +209,7 @@ def _unfinished(
             "a learning_rate that falls, or average=True, as steps on batches end up "
             "wandering around the minimum"
         )
-    fixed = schedule is not None  # a function may have any shape
-    if descent.stalled and (not smooth or (examples is None and fixed)):
+    if descent.stalled and (not smooth or examples is None):  # of any shape
         helps.append(
             "a smaller learning_rate, as steps too long cross the minimum to and fro"
         )
@@ -245,6 +251,8 @@ def _divergence(
     )
     if max_stable is not None and math.isnan(max_stable):
         cause = "Values of X are too large to be squared: scale the columns."
+    elif schedule is None and isinstance(fit, Minimum):
+        cause = NO_RATE
     else:
         rate, at_step = _largest_rate(schedule, descent, fit)
         cause = _too_large(rate, at_step, max_stable, examples)

@@ -84,9 +84,10 @@ def minimize(
         pair (value, gradient), as SciPy's ``jac=True``. None for central differences
         (see Notes).
     bounds : pair (low, high) or None
-        Smallest and largest values of `x`, numbers or one for each variable; -inf and
-        inf where there is none. Every point of the run is within, but for the points
-        ahead where "nesterov" and "accelerated" call the functions.
+        Smallest and largest values of `x`, numbers or one for each variable, and not a
+        pair for each variable as in SciPy; -inf and inf where there is none. Every
+        point of the run is within, but for the points ahead where "nesterov" and
+        "accelerated" call the functions.
     optimizer : str or Optimizer
         The update rule, see `train`.
     learning_rate : float, str or callable

@@ -724,9 +724,13 @@ def _picture(ax: Axes, name: str, label: str, caption: str) -> str:
 
     Its ids get a name in front, as another picture may have the same.
     """
+    from matplotlib.legend import Legend
     from matplotlib.text import Text
 
     figure: Any = ax.figure
+    for legend in figure.findobj(Legend):
+        for text in legend.get_texts():
+            text.set_fontsize("medium")  # small letters were for the whole name
     for text in figure.findobj(Text):
         text.set_text(_shortened(text.get_text()))
     file = io.StringIO()

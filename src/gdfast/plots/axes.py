@@ -10,7 +10,9 @@ from gdfast._typing import Doubles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
     from mpl_toolkits.mplot3d import Axes3D
     from numpy.typing import NDArray
 
@@ -23,6 +25,8 @@ INK = "#222222"
 COLOUR_MAP = "viridis"
 
 MOST_MARKED_STEPS = 30
+TICK_DIGITS = 6
+SMALLEST_LETTERS = 6.0  # of a legend, in points
 MOST_POINTS = 5000  # of data, and of a path: what lies between cannot be seen
 
 # Beyond it matplotlib's margins and ticks overflow, and the axes come out wrong: a run
@@ -141,6 +145,18 @@ def count_iterations(ax: Axes) -> None:
     ax.set_xlabel("iteration")
 
 
+def write_out_ticks(*axes: Axis) -> None:
+    """Write every tick's number by itself, without a factor apart from them.
+
+    Parameters
+    ----------
+    *axes : matplotlib.axis.Axis
+        Axes where such a factor, say 1e6 at the end, would meet other text.
+    """
+    for axis in axes:
+        axis.set_major_formatter(lambda value, _: text_of(value, TICK_DIGITS))
+
+
 def next_colour(ax: Axes) -> str:
     """Return the colour of the next line.
 
@@ -157,6 +173,44 @@ def next_colour(ax: Axes) -> str:
     return COLOURS[len(ax.lines) % len(COLOURS)]
 
 
+def add_legend(ax: Axes, *, plain: bool = False, **options: Any) -> Legend:
+    """Add a legend that fits into its axes, and does not push them together.
+
+    A layout that made room for it would leave axes of a few pixels where several share
+    a figure.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        The axes, with all that is drawn in them.
+    plain : bool
+        Whether names of the caller's are in it, which are no formulas if they have
+        dollar signs.
+    **options
+        Of `matplotlib.axes.Axes.legend`.
+
+    Returns
+    -------
+    matplotlib.legend.Legend
+        The legend, in smaller letters where it would be wider than the axes.
+    """
+    options = {"framealpha": 1, "edgecolor": "none"} | options
+
+    def added(**size: float) -> Legend:
+        legend = ax.legend(**options, **size)
+        legend.set_in_layout(False)
+        for text in legend.get_texts() if plain else ():
+            text.set_parse_math(False)
+        return legend
+
+    legend = added()
+    share = ax.bbox.width / legend.get_window_extent().width
+    if share < 1:
+        letters = float(legend.get_texts()[0].get_fontsize())
+        legend = added(fontsize=max(share * letters, min(letters, SMALLEST_LETTERS)))
+    return legend
+
+
 def add_legend_above_data(ax: Axes) -> None:
     """Add a legend at the top of the axes, in room made for it above the data.
 
@@ -169,7 +223,7 @@ def add_legend_above_data(ax: Axes) -> None:
     ax : matplotlib.axes.Axes
         The axes, with all that is drawn in them.
     """
-    legend = ax.legend(loc="upper left", framealpha=1, edgecolor="none")
+    legend = add_legend(ax, loc="upper left")
     for handle in legend.get_lines():
         if handle.get_marker() == "o":  # a cloud is paler than its points
             handle.set_alpha(1)

@@ -28,6 +28,9 @@ MOST_ROWS = 50_000  # of a loss that is not a square, which is added up for ever
 HIGHEST = 4.0  # what is seen of a path: up to so many times the height it starts at
 MARGIN = 0.3  # of the view, around path and minimum
 FAR = 1e100  # what a run that diverges comes to is no place to look at
+# Of the loss at zeros: from a model with so much more, as after a divergence, the way
+# to the minimum is so long that rounding loses the minimum.
+LOST = 1e16
 NEAR_EDGE = 1e-6  # of the view: what is lowest there goes on falling outside
 
 
@@ -396,10 +399,12 @@ class OfModel:
         self._l1, self._l2, self._constant = l1, l2, constant
         self._sums: Summation | None = None
         if loss.quadratic:
-            if not (np.abs(at) < FAR).all():
-                at = np.zeros_like(at)
             shares = np.ones(len(y)) if weight is None else weight
             shares = shares / shares.sum()
+            with quiet():
+                loss_there = shares @ (rest + columns @ at - y) ** 2
+            if not loss_there <= LOST * (shares @ (rest - y) ** 2):
+                at = np.zeros_like(at)
             roots = np.sqrt(shares)[:, None]
             sizes = np.sqrt((shares[:, None] * columns**2).sum(axis=0))
             sizes[sizes == 0] = 1.0

@@ -13,7 +13,7 @@ from gdfast.finder import learning_rates as rates_of
 from gdfast.fit import DivergenceError, Fit
 from gdfast.losses import LOSSES
 from gdfast.minimization import minimize
-from gdfast.plots.axes import INK, VERMILION, new_axes, text_of
+from gdfast.plots.axes import INK, VERMILION, new_axes, text_of, write_out_ticks
 from gdfast.plots.data import numbered
 from gdfast.plots.landscape import Landscape, landscape_of
 from gdfast.plots.results import Result, path_of, result_of
@@ -136,6 +136,8 @@ def learning_rate_regimes(
             loss_curve(one, ax=ax)
     for ax, name, rate in zip(axes, REGIMES, rates, strict=True):
         _draw_scale(ax, rate, rates, stable)
+        if ax.get_yscale() == "linear":
+            write_out_ticks(ax.yaxis)  # the scale is where their factor would be
         ax.set_title(
             f"{name}: {text_of(rate)}\nlargest stable: {text_of(stable, 6)}",
             fontsize=11,

@@ -142,6 +142,8 @@ def curve_of(run: object) -> Curve:
             f'run has no history to draw: call {caller} with history="loss" or "full"'
         )
     rate = f"learning rate {text_of(result.learning_rate)}"
+    if result.state is not None and result.state.optimizer.name != "gd":
+        rate = f"{result.state.optimizer.name}, {rate}"
     name = "loss" if isinstance(result, Fit) else "fun"
     history = result.history
     return Curve(history["iteration"], history[name], loss_label(result), rate)

@@ -10,6 +10,7 @@ from gdfast.plots.axes import (
     COLOURS,
     LOG_RANGE,
     MOST_MARKED_STEPS,
+    add_legend,
     count_iterations,
     new_axes,
     next_colour,
@@ -33,7 +34,7 @@ def loss_curve(*runs: Any, ax: Axes | None = None) -> Axes:
     ax : matplotlib.axes.Axes, optional
         Where to draw; None makes a new figure. Runs drawn into the same axes get
         different colours; of several in one call a legend tells the learning rates,
-        and ``ax.legend()`` does at any time.
+        and other update rules than "gd", and ``ax.legend()`` does at any time.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def loss_curve(*runs: Any, ax: Axes | None = None) -> Axes:
     count_iterations(ax)
     ax.set_ylabel(" or ".join(dict.fromkeys(curve.loss_label for curve in curves)))
     if len(curves) > 1:
-        ax.legend(framealpha=1, edgecolor="none")
+        add_legend(ax)
     return ax
 
 
@@ -154,7 +155,5 @@ def parameters(run: Any, *, ax: Axes | None = None) -> Axes:
         return ax
     ax.set_ylabel("value of the parameter")
     if len(path.labels) <= MOST_PARAMETERS:
-        legend = ax.legend(framealpha=1, edgecolor="none")
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        add_legend(ax, plain=True)
     return ax

@@ -14,11 +14,13 @@ from gdfast.plots.axes import (
     GREEN,
     INK,
     VERMILION,
+    add_legend,
     check_axes_3d,
     new_axes,
     new_axes_3d,
     rows_apart,
     text_of,
+    write_out_ticks,
 )
 from gdfast.plots.landscape import FAR, Landscape, View, landscape_of
 
@@ -41,6 +43,8 @@ STEP_APART = 0.002
 GRADIENT_LENGTH = 0.2  # of the longest arrow of a gradient
 NUMBERS_ROOM = (0.17, 0.07)  # of the components that are written beside it
 MOST_ARROWS = 25
+# Parts of the picture's height below which the value of a minimum is rounding.
+SEARCHED, SOLVED = 1e-9, 1e-24
 
 
 def loss_along(
@@ -121,7 +125,7 @@ def loss_along(
     draw_curve(ax, scene, view)
     draw_hops(ax, scene, view)
     mark_minima(ax, scene, view)
-    ax.legend(framealpha=0.9, edgecolor="none")
+    add_legend(ax, plain=True, framealpha=0.9)
     return ax
 
 
@@ -212,7 +216,7 @@ def loss_contours(
     if len(arrows):
         _draw_gradients(ax, scene, surface.view, arrows)
     mark_minimum(ax, scene, surface)
-    ax.legend(framealpha=0.9, edgecolor="none")
+    add_legend(ax, framealpha=0.9)
     return ax
 
 
@@ -303,7 +307,7 @@ def loss_surface(
             zorder=6,
             label=_minimum_label("minimum", surface.minimum, surface),
         )
-    ax.legend(loc="upper left", frameon=False)
+    add_legend(ax, loc="upper left", frameon=False)
     return ax
 
 
@@ -322,6 +326,8 @@ class Surface(NamedTuple):
         The lowest point, if it is within.
     foot : float
         The lowest value.
+    exact : bool
+        Whether the minimum was solved for, and not searched for.
     """
 
     view: View
@@ -330,6 +336,7 @@ class Surface(NamedTuple):
     loss: Doubles
     minimum: Doubles | None
     foot: float
+    exact: bool
 
 
 def surface_of(scene: Landscape, view: View, *, fine: bool = True) -> Surface:
@@ -355,7 +362,8 @@ def surface_of(scene: Landscape, view: View, *, fine: bool = True) -> Surface:
     ValueError
         If no value is finite.
     """
-    fine = fine and scene.height.minimum() is not None
+    exact = scene.height.minimum() is not None
+    fine = fine and exact
     n_points = FINE_POINTS if fine else GRID_POINTS
     across, along = np.linspace(view.low, view.high, n_points).T
     points = np.stack(np.meshgrid(across, along), axis=-1).reshape(-1, 2)
@@ -368,7 +376,9 @@ def surface_of(scene: Landscape, view: View, *, fine: bool = True) -> Surface:
     if minimum is not None:
         foot = min(foot, scene.height.values(minimum[None])[0])
     shape = (n_points, n_points)
-    return Surface(view, across, along, values.reshape(shape), minimum, float(foot))
+    return Surface(
+        view, across, along, values.reshape(shape), minimum, float(foot), exact
+    )
 
 
 def draw_curve(ax: Axes, scene: Landscape, view: View) -> None:
@@ -639,11 +649,13 @@ def mark_minima(ax: Axes, scene: Landscape, view: View) -> None:
 def _minimum_label(name: str, point: Doubles, surface: Surface) -> str:
     """Return the line of the legend for a minimum."""
     # What is below the last digit of the picture is no digit of the minimum.
-    grain = 1e-6 * surface.view.size
-    values = [0.0 if abs(x) < g else x for x, g in zip(point, grain, strict=True)]
+    least = 1e-6 * surface.view.size
+    values = [0.0 if abs(x) < g else x for x, g in zip(point, least, strict=True)]
     place = ", ".join(text_of(x) for x in values)
     height = np.nanmax(surface.loss) - surface.foot
-    foot = 0.0 if abs(surface.foot) < 1e-9 * height else surface.foot
+    # A minimum that is searched for is only found to some digits of the height.
+    grain = SOLVED if surface.exact else SEARCHED
+    foot = 0.0 if abs(surface.foot) < grain * height else surface.foot
     return f"{name} {text_of(foot)} at ({place})"
 
 
@@ -784,6 +796,9 @@ def _draw_surface(ax: Axes3D, scene: Landscape, surface: Surface) -> None:
     ax.set_zlabel(label, parse_math=False, labelpad=6)
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_major_locator(_few_ticks())
+        write_out_ticks(axis)
+    written = ax.zaxis.get_major_formatter().format_ticks(ax.get_zticks())
+    ax.zaxis.labelpad = max(6, 3 * max(map(len, written)) - 9)
 
 
 def _few_ticks() -> Any:
