@@ -114,7 +114,9 @@ def test_they_make_the_steps_of_python(each_kernel, way, optimizer):
     assert run.nfev >= 71
 
 
-@pytest.mark.parametrize("bounds", [None, (-1.2, 1.0), ([-2, 0.9999999, -1], 2)])
+@pytest.mark.parametrize(
+    "bounds", [None, (-1.2, 1.0), [(-2, 2), (0.9999999, 2), (-1, 2)]]
+)
 def test_differences_are_those_of_python(each_kernel, bounds):
     options = {"learning_rate": 1e-3, "max_iter": 40, "bounds": bounds}
     run = gdfast.minimize(value, START, **options)

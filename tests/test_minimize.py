@@ -276,15 +276,25 @@ def test_bounds_are_kept(rng):
         seen.append(x)
         return rosenbrock(x)
 
-    bounds = ([-2, -2], [0.5, 2])
-    run = gdfast.minimize(fun, (-1.2, 1), bounds=bounds, gtol=1e-6, max_iter=50_000)
+    options = {"gtol": 1e-6, "max_iter": 50_000}
+    bounds = [(-2, 0.5), (-2, 2)]  # a pair for each variable, as everywhere in SciPy
+    run = gdfast.minimize(fun, (-1.2, 1), bounds=bounds, **options)
     assert run.converged
-    there = optimize.minimize(
-        rosenbrock, (-1.2, 1), bounds=list(zip(*bounds, strict=True))
-    )
+    there = optimize.minimize(rosenbrock, (-1.2, 1), bounds=bounds)
     np.testing.assert_allclose(run.x, there.x, atol=1e-4)
     assert (np.array(seen) <= (0.5, 2)).all()
     assert (np.array(seen) >= -2).all()
+    for same in (
+        optimize.Bounds([-2, -2], [0.5, 2]),
+        np.array(bounds),
+        [(None, 0.5), (-math.inf, None)],
+    ):
+        other = gdfast.minimize(fun, (-1.2, 1), bounds=same, **options)
+        np.testing.assert_allclose(other.x, run.x, atol=1e-9)
+    for all_alike in ((-1, 0.5), (None, 0.5), optimize.Bounds(-1, 0.5)):
+        other = gdfast.minimize(bowl, np.ones(3) / 4, bounds=all_alike, gtol=1e-9)
+        assert other.converged
+        assert (other.x <= 0.5).all()
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "nesterov", "accelerated"])
@@ -567,7 +577,9 @@ def test_a_function_of_no_bottom_diverges():
         (TypeError, "x0 must", {"x0": "here"}),
         (TypeError, "x0 must", {"x0": None}),
         (ValueError, "x0 must be within bounds", {"bounds": (2, 3)}),
-        (ValueError, "bounds must be", {"bounds": ([0], [1, 2, 3])}),
+        (ValueError, "bounds must be a pair .* each of the", {"bounds": [(0, 1)] * 9}),
+        (ValueError, "bounds must be a pair .*Bounds; got 7", {"bounds": 7}),
+        (TypeError, "bounds must be numbers", {"bounds": ("0", "9")}),
         (ValueError, "optimizer must be", {"optimizer": "bfgs"}),
         (ValueError, "learning_rate must be", {"learning_rate": 0}),
         (ValueError, "learning_rate must be", {"learning_rate": "slow"}),

@@ -116,7 +116,7 @@ def test_faults():
         minimize(rosen, START, hess=lambda x: np.eye(2))
     with pytest.raises(TypeError, match="unexpected keyword argument 'step'"):
         minimize(rosen, START, options={"step": 3})
-    with pytest.raises(ValueError, match="bounds must be Bounds or pairs"):
+    with pytest.raises(ValueError, match="bounds must be a pair"):
         minimize(rosen, START, bounds=3)
     with pytest.raises(ValueError, match="x0 must be within bounds"):
         minimize(rosen, START, bounds=[(0, 1), (0, 1)])

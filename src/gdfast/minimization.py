@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gdfast._validation import check_bool, check_int, check_x0
 from gdfast.backtracking import Backtracking
@@ -47,7 +47,7 @@ def minimize(
     args: Any = (),
     *,
     grad: Callable[..., Any] | Literal[True] | None = None,
-    bounds: tuple[ArrayLike, ArrayLike] | None = None,
+    bounds: Any = None,
     optimizer: str | Optimizer = "gd",
     learning_rate: float | str | Callable[[int], float] = "auto",
     max_iter: int = 1000,
@@ -83,9 +83,10 @@ def minimize(
         The gradient, called like `fun`; returns n numbers. True if `fun` returns the
         pair (value, gradient), as SciPy's ``jac=True``. None for central differences
         (see Notes).
-    bounds : pair (low, high) or None
-        Smallest and largest values of `x`, numbers or one for each variable, and not a
-        pair for each variable as in SciPy; -inf and inf where there is none. Every
+    bounds : pair (low, high), sequence of n pairs, Bounds or None
+        Smallest and largest values of `x`, as SciPy takes them: two numbers for all
+        variables, a pair of numbers for each, or an instance of
+        ``scipy.optimize.Bounds``; None, or -inf and inf, where there is none. Every
         point of the run is within, but for the points ahead where "nesterov" and
         "accelerated" call the functions.
     optimizer : str or Optimizer
@@ -240,7 +241,7 @@ def minimize(
     n, before = len(start.params), start.state
     limits = None
     if bounds is not None:
-        limits = check_bounds(bounds, n)
+        limits = check_bounds(as_low_and_high(bounds, n), n)
         if (start.params != start.params.clip(*limits)).any():
             raise ValueError(f"{'resume' if before else 'x0'} must be within bounds")
     max_iter = check_int(max_iter, "max_iter", low=1)
@@ -409,3 +410,45 @@ def resumed(run: object, rule: Optimizer, backtracks: bool) -> Start:
             "otherwise"
         )
     return Start(state.params.copy(), run.n_iter, state)
+
+
+def as_low_and_high(bounds: Any, n: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return bounds of n variables as `check_bounds` takes them.
+
+    Parameters
+    ----------
+    bounds : pair (low, high), sequence of n pairs, or Bounds
+        Numbers for all variables, or a pair for each; with None for no bound.
+    n : int
+        Number of variables.
+
+    Returns
+    -------
+    low, high : ndarray, shape (n,)
+        The bounds.
+
+    Raises
+    ------
+    ValueError
+        If they are nothing of that.
+    """
+    pairs = bounds
+    try:
+        if hasattr(bounds, "lb"):
+            pairs = np.broadcast_to(np.transpose([bounds.lb, bounds.ub]), (n, 2))
+        elif len(bounds) == 2 and all(
+            end is None or np.ndim(end) == 0 for end in bounds
+        ):
+            pairs = [bounds] * n
+        low, high = zip(*pairs, strict=True)
+        if len(low) != n:
+            raise ValueError
+        return (
+            np.array([-math.inf if end is None else end for end in low]),
+            np.array([math.inf if end is None else end for end in high]),
+        )
+    except (TypeError, ValueError):
+        raise ValueError(
+            "bounds must be a pair (low, high) of numbers, such a pair for each of the "
+            f"{n} variables, or scipy.optimize.Bounds; got {bounds!r}"
+        ) from None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from gdfast._typing import Doubles
 from gdfast.callbacks import Point
 from gdfast.fit import DivergenceError
 from gdfast.minimization import minimize
@@ -119,7 +116,7 @@ def scipy_method(
         else:
             callback(point.x)
 
-    n, status = np.size(x0), 0
+    status = 0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -128,7 +125,7 @@ def scipy_method(
                 x0,
                 args,
                 grad=jac,
-                bounds=None if bounds is None else as_low_and_high(bounds, n),
+                bounds=bounds,
                 callback=None if callback is None else on_point,
                 max_iter=maxiter,
                 **options,
@@ -147,38 +144,3 @@ def scipy_method(
         njev=found.njev,
         minimum=found,
     )
-
-
-def as_low_and_high(bounds: Any, n: int) -> tuple[Doubles, Doubles]:
-    """Return SciPy's bounds as gdfast's.
-
-    Parameters
-    ----------
-    bounds : Bounds or sequence of pairs
-        With None for no bound.
-    n : int
-        Number of variables.
-
-    Returns
-    -------
-    low, high : ndarray of float64
-        The bounds.
-
-    Raises
-    ------
-    ValueError
-        If they are neither.
-    """
-    if hasattr(bounds, "lb"):
-        return np.broadcast_to(bounds.lb, n), np.broadcast_to(bounds.ub, n)
-    try:
-        pairs = [
-            (-math.inf if low is None else low, math.inf if high is None else high)
-            for low, high in bounds
-        ]
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"bounds must be Bounds or pairs (min, max), got {bounds!r}"
-        ) from None
-    low, high = np.array(pairs, dtype=np.float64).T
-    return low, high
