@@ -73,14 +73,35 @@ class BuildExt(build_ext):
     """Translate and compile the kernels with flags for the compiler in use."""
 
     def finalize_options(self):
-        """Never reuse an earlier build."""
+        """Never reuse an earlier build, and compile the kernels at the same time."""
         super().finalize_options()
         self.force = True
+        if self.parallel is None:
+            self.parallel = True
 
     def build_extensions(self):
         """Build them all but those that the compiler has no vectors for."""
-        if self.compiler.compiler_type == "msvc":
+        header = os.path.join(sysconfig.get_path("include"), "Python.h")
+        if not os.path.exists(header):
+            raise SystemExit(
+                f"{header} is missing: install it first, "
+                "on Debian with apt install python3-dev"
+            )
+        msvc = self.compiler.compiler_type == "msvc"
+        if msvc:
             self.extensions = [e for e in self.extensions if stem(e) not in WIDER]
+        for ext in self.extensions:
+            ext.extra_compile_args = FLAGS["msvc" if msvc else "unix"] + WIDER.get(
+                stem(ext), []
+            )
+        translated = cythonize(
+            self.extensions,
+            build_dir=None if TRACE else "build/cython",
+            compiler_directives=DIRECTIVES,
+            force=True,
+        )
+        for ext, other in zip(self.extensions, translated, strict=True):
+            ext.sources = other.sources
         super().build_extensions()
 
     def get_source_files(self):
@@ -89,27 +110,6 @@ class BuildExt(build_ext):
         return sorted(
             path for path in found if os.path.isfile(path) and "__pycache__" not in path
         )
-
-    def build_extension(self, ext):
-        """Build one extension module."""
-        header = os.path.join(sysconfig.get_path("include"), "Python.h")
-        if not os.path.exists(header):
-            raise SystemExit(
-                f"{header} is missing: install it first, "
-                "on Debian with apt install python3-dev"
-            )
-        msvc = self.compiler.compiler_type == "msvc"
-        ext.extra_compile_args = FLAGS["msvc" if msvc else "unix"] + WIDER.get(
-            stem(ext), []
-        )
-        [translated] = cythonize(
-            [ext],
-            build_dir=None if TRACE else "build/cython",
-            compiler_directives=DIRECTIVES,
-            force=True,
-        )
-        ext.sources = translated.sources
-        super().build_extension(ext)
 
 
 setup(
