@@ -599,48 +599,41 @@ class Course:
             return left
         return min(left, max(1, self.task.patience - self.idle))
 
-    def add(self, seen: list[float]) -> None:
-        """Note an epoch.
+    def add(
+        self, trace: list[list[float]], score: Callable[[], float] | None = None
+    ) -> None:
+        """Note some epochs, and see whether they were of use.
 
         Parameters
         ----------
-        seen : list of float
-            A row of the trace, see `Descent.epochs`.
+        trace : list of list of float
+            What each has seen, see `Descent.epochs`.
+        score : callable or None
+            Returns the score of the rows held out, if there are any: of a single epoch.
 
         Raises
         ------
         ValueError
-            If the model is not finite after it.
+            If the model is not finite after one.
         """
-        loss_sum, objective_sum, magnitude, nothing = seen
-        self.mean_loss = loss_sum / self._n_rows
-        self.objectives.append(objective_sum / self._n_rows)
-        self.finite &= nothing == 0
-        if not math.isfinite(magnitude):
-            raise ValueError(
-                "Floating-point under-/overflow occurred at epoch "
-                f"#{len(self.objectives)}. Scaling input data with StandardScaler or "
-                "MinMaxScaler might help."
-            )
-
-    def judge(self, score: float | None = None) -> None:
-        """See whether the last epoch was of use.
-
-        Parameters
-        ----------
-        score : float or None
-            Score of the rows held out, if there are any.
-        """
-        measure = self.objectives[-1]
-        if score is not None:
-            self.scores.append(score)
-            measure = -score
-        tol = self.task.tol
-        if tol is not None and measure > self._best - tol:
-            self.idle += 1
-        else:
-            self.idle = 0
-        self._best = min(self._best, measure)
+        tol, n_rows, best, idle = self.task.tol, self._n_rows, self._best, self.idle
+        for _, objective_sum, magnitude, nothing in trace:
+            measure = objective_sum / n_rows
+            self.objectives.append(measure)
+            self.finite &= nothing == 0
+            if not math.isfinite(magnitude):
+                raise ValueError(
+                    "Floating-point under-/overflow occurred at epoch "
+                    f"#{len(self.objectives)}. Scaling input data with StandardScaler "
+                    "or MinMaxScaler might help."
+                )
+            if score is not None:
+                self.scores.append(score())
+                measure = -self.scores[-1]
+            idle = idle + 1 if tol is not None and measure > best - tol else 0
+            best = min(best, measure)
+        self.mean_loss = trace[-1][0] / n_rows
+        self._best, self.idle = best, idle
 
     @property
     def is_over(self) -> bool:
@@ -725,11 +718,15 @@ def train_rows(
     course, reason, together = Course(task, n_rows), "", 1
     if held_out is None and watch is None:
         together = descent.fitting(n_rows)
-    while course.n_certain and not reason:
+
+    def score() -> float:
+        assert held_out is not None
+        return held_out.score(descent.stored, descent.steps.intercept)
+
+    while not reason and (n_epochs := min(together, course.n_certain)):
         n_done = len(course.objectives)
         if n_done and stopped():
             break
-        n_epochs = min(together, course.n_certain)
         orders: list[NDArray[np.intp]] = []
         for _ in range(n_epochs):
             if task.shuffle and (n_done or orders):
@@ -737,12 +734,8 @@ def train_rows(
             orders.append(order if trained_on is None else order[trained_on[order]])
         rows = orders[-1]
         every = rows if n_epochs == 1 else np.concatenate(orders)
-        for seen in descent.epochs(every, n_epochs, stopped).tolist():
-            course.add(seen)
-            score = None
-            if held_out is not None:
-                score = held_out.score(descent.stored, descent.steps.intercept)
-            course.judge(score)
+        seen = descent.epochs(every, n_epochs, stopped).tolist()
+        course.add(seen, None if held_out is None else score)
         if watch is not None and watch(
             Epoch(
                 len(course.objectives),
@@ -1021,13 +1014,12 @@ def train_together(
     while len(ends) < len(starts):
         certain = min(courses[output].n_certain for output in descent.active)
         n_epochs = min(together, certain)
-        for seen in descent.epochs(np.tile(rows, n_epochs), n_epochs):
-            for output, row in zip(descent.active, seen.tolist(), strict=True):
-                courses[output].add(row)
-                score = None
-                if held_out is not None:
-                    score = descent.score(output, held_out[output])
-                courses[output].judge(score)
+        seen = descent.epochs(np.tile(rows, n_epochs), n_epochs)
+        for at, output in enumerate(descent.active):
+            score = None
+            if held_out is not None:
+                score = partial(descent.score, output, held_out[output])
+            courses[output].add(seen[:, at].tolist(), score)
         ended = [
             output
             for output in descent.active
