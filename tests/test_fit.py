@@ -432,13 +432,16 @@ fits[1].save(path)
 seconds = time.perf_counter() - started
 random.seed(0)
 seen = set()
-for moment in range(40):
+for moment in range(200):
+    if moment >= 40 and len(seen) == 2:
+        break
     pid = os.fork()
     if pid == 0:
         while True:
             fits[moment % 2].save(path)
             fits[1 - moment % 2].save(path)
-    time.sleep(random.uniform(0.2, 3) * seconds)
+    # Longer and longer, as a busy machine may have let no child finish a file yet.
+    time.sleep(random.uniform(0.2, 3) * seconds * (1 + moment // 40))
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     fit = gdfast.load(path)
