@@ -1396,6 +1396,35 @@ def shuffled(Py_ssize_t[::1] order, unsigned int seed, Py_ssize_t n_draws):
     return seed
 
 
+cdef int check_steps(
+    Py_ssize_t n_rows, const double[::1] sample_weight, const Py_ssize_t[::1] order,
+    const double[::1] rates,
+) except -1:
+    # What stochastic steps are made on, of one output or several.
+    if sample_weight is not None and sample_weight.shape[0] != n_rows:
+        raise ValueError("sample_weight must have one value for each row of X")
+    if rates.shape[0] != order.shape[0]:
+        raise ValueError("rates must have one value for each row of order")
+    if order.shape[0] > 0 and not all_below(&order[0], order.shape[0], n_rows):
+        raise ValueError("order must be from 0 to n_samples - 1")
+    return 0
+
+
+cdef Py_ssize_t check_stored(
+    Py_ssize_t n_stored, Py_ssize_t n_indices, const row_value[::1] indptr
+) except -1:
+    # The number of rows of a sparse matrix, after a look at where they lie.
+    cdef Py_ssize_t n = indptr.shape[0] - 1, i
+    if n_indices != n_stored:
+        raise ValueError("indices must have one value for each of data")
+    if n < 0 or indptr[0] < 0 or indptr[n] > n_stored:
+        raise ValueError("indptr must stay within data")
+    for i in range(n):
+        if indptr[i] > indptr[i + 1]:
+            raise ValueError("indptr must not fall")
+    return n
+
+
 @cython.final
 @cython.auto_pickle(False)
 cdef class Stochastic:
@@ -1541,18 +1570,12 @@ cdef class Stochastic:
         const Py_ssize_t[::1] order, const double[::1] rates, double[:, ::1] trace,
     ) except -1:
         # The number of steps of an epoch.
-        cdef Py_ssize_t i, n_epochs = trace.shape[0]
+        cdef Py_ssize_t n_epochs = trace.shape[0]
         if n_epochs < 1 or trace.shape[1] != 4 or order.shape[0] % n_epochs != 0:
             raise ValueError("trace must have shape (n_epochs, 4)")
         if y.shape[0] != n_rows:
             raise ValueError("y must have one value for each row of X")
-        if sample_weight is not None and sample_weight.shape[0] != n_rows:
-            raise ValueError("sample_weight must have one value for each row of X")
-        if rates.shape[0] != order.shape[0]:
-            raise ValueError("rates must have one value for each row of order")
-        for i in range(order.shape[0]):
-            if not 0 <= order[i] < n_rows:
-                raise ValueError("order must be from 0 to n_samples - 1")
+        check_steps(n_rows, sample_weight, order, rates)
         return order.shape[0] // n_epochs
 
     def step(
@@ -1642,18 +1665,12 @@ cdef class Stochastic:
         Time for the values that the rows store, and once for all coefficients. Releases
         the GIL.
         """
-        cdef Py_ssize_t n = indptr.shape[0] - 1, part, i, e
+        cdef Py_ssize_t n = check_stored(data.shape[0], indices.shape[0], indptr)
+        cdef Py_ssize_t part, e
         cdef const x_value* values = NULL
         cdef const index_value* columns = NULL
         cdef const double* weight = NULL
         cdef bint in_range
-        if indices.shape[0] != data.shape[0]:
-            raise ValueError("indices must have one value for each of data")
-        if n < 0 or indptr[0] < 0 or indptr[n] > data.shape[0]:
-            raise ValueError("indptr must stay within data")
-        for i in range(n):
-            if indptr[i] > indptr[i + 1]:
-                raise ValueError("indptr must not fall")
         part = self.check(n, y, sample_weight, order, rates, trace)
         if order.shape[0] == 0:
             return
@@ -1822,12 +1839,7 @@ cdef class StochasticOutputs:
             raise ValueError("trace must have shape (n_epochs, n_outputs, 4)")
         if label.shape[0] != n_rows:
             raise ValueError("label must have one value for each row of X")
-        if sample_weight is not None and sample_weight.shape[0] != n_rows:
-            raise ValueError("sample_weight must have one value for each row of X")
-        if rates.shape[0] != n_steps:
-            raise ValueError("rates must have one value for each row of order")
-        if n_steps > 0 and not all_below(&order[0], n_steps, n_rows):
-            raise ValueError("order must be from 0 to n_samples - 1")
+        check_steps(n_rows, sample_weight, order, rates)
         if n_rows > 0 and not all_below(&label[0], n_rows, self.sgd.n + 1):
             raise ValueError("label must be from 0 to n_outputs")
         return n_steps // n_epochs
@@ -1923,18 +1935,12 @@ cdef class StochasticOutputs:
         Time for the values that the rows store, and once an epoch for all coefficients.
         Releases the GIL.
         """
-        cdef Py_ssize_t n = indptr.shape[0] - 1, part, i, e
+        cdef Py_ssize_t n = check_stored(data.shape[0], indices.shape[0], indptr)
+        cdef Py_ssize_t part, e
         cdef const x_value* values = NULL
         cdef const index_value* columns = NULL
         cdef const double* weight = NULL
         cdef bint in_range = True
-        if indices.shape[0] != data.shape[0]:
-            raise ValueError("indices must have one value for each of data")
-        if n < 0 or indptr[0] < 0 or indptr[n] > data.shape[0]:
-            raise ValueError("indptr must stay within data")
-        for i in range(n):
-            if indptr[i] > indptr[i + 1]:
-                raise ValueError("indptr must not fall")
         part = self.check(n, label, sample_weight, order, rates, trace)
         if part == 0:
             return

@@ -907,6 +907,21 @@ def shuffled(order: NDArray[np.intp], seed: int, n_draws: int) -> int:
     return seed
 
 
+def check_steps(
+    n_rows: int,
+    sample_weight: Doubles | None,
+    order: NDArray[np.intp],
+    rates: Doubles,
+) -> None:
+    """Raise the errors about what stochastic steps are made on."""
+    if sample_weight is not None and len(sample_weight) != n_rows:
+        raise ValueError("sample_weight must have one value for each row of X")
+    if len(rates) != len(order):
+        raise ValueError("rates must have one value for each row of order")
+    if len(order) and not (order.min() >= 0 and order.max() < n_rows):
+        raise ValueError("order must be from 0 to n_samples - 1")
+
+
 class Stochastic:
     """scikit-learn's stochastic gradient descent on one output, a step on every row.
 
@@ -1045,12 +1060,7 @@ class Stochastic:
             raise ValueError("trace must have shape (n_epochs, 4)")
         if len(y) != n_rows:
             raise ValueError("y must have one value for each row of X")
-        if sample_weight is not None and len(sample_weight) != n_rows:
-            raise ValueError("sample_weight must have one value for each row of X")
-        if len(rates) != len(order):
-            raise ValueError("rates must have one value for each row of order")
-        if len(order) and not (order.min() >= 0 and order.max() < n_rows):
-            raise ValueError("order must be from 0 to n_samples - 1")
+        check_steps(n_rows, sample_weight, order, rates)
 
     def noted(
         self, order: NDArray[np.intp], rates: Doubles, trace: Doubles
@@ -1191,12 +1201,7 @@ class StochasticOutputs:
             raise ValueError("trace must have shape (n_epochs, n_outputs, 4)")
         if len(label) != n_rows:
             raise ValueError("label must have one value for each row of X")
-        if sample_weight is not None and len(sample_weight) != n_rows:
-            raise ValueError("sample_weight must have one value for each row of X")
-        if len(rates) != len(order):
-            raise ValueError("rates must have one value for each row of order")
-        if len(order) and not (order.min() >= 0 and order.max() < n_rows):
-            raise ValueError("order must be from 0 to n_samples - 1")
+        check_steps(n_rows, sample_weight, order, rates)
         if n_rows and (label.min() < 0 or label.max() > self.n_outputs):
             raise ValueError("label must be from 0 to n_outputs")
 

@@ -116,15 +116,19 @@ cdef inline void take_pairs(Sgd* sgd) noexcept nogil:
         sgd.paid[j] = sgd.pairs[2 * j + 1]
 
 
+cdef inline double settled_mean(const Sgd* sgd, Py_ssize_t at) noexcept nogil:
+    # An average of w, rounded as by the BLAS of scikit-learn.
+    return fma(sgd.mean_share, sgd.w[at], sgd.mean[at]) * (1.0 / sgd.mean_scale)
+
+
 cdef inline void take_scale(Sgd* sgd) noexcept nogil:
     # Make the scale 1, and the average what `mean` says, without a change of either.
     cdef Py_ssize_t j
     if sgd.pairs != NULL:
         take_pairs(sgd)
     if sgd.mean != NULL:
-        for j in range(sgd.n_features):  # rounded as by the BLAS of scikit-learn
-            sgd.mean[j] = fma(sgd.mean_share, sgd.w[j], sgd.mean[j])
-            sgd.mean[j] *= 1.0 / sgd.mean_scale
+        for j in range(sgd.n_features):
+            sgd.mean[j] = settled_mean(sgd, j)
         sgd.mean_share = 0.0
         sgd.mean_scale = 1.0
     for j in range(sgd.n_features):

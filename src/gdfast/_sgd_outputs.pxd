@@ -2,7 +2,7 @@
 # rows, in an order that they share. w, mean and paid are tables with the outputs of a
 # feature side by side; factors, rates and what is owed are the same for all outputs.
 
-from libc.math cimport fabs, fma
+from libc.math cimport fabs
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc
 
@@ -10,7 +10,7 @@ from gdfast._blocks cimport x_value
 from gdfast._losses cimport LOG_LOSS
 from gdfast._sgd cimport (
     BY_RATE, PASSIVE_AGGRESSIVE_1, Sgd, end_step, logistic_slope, loss_of_some,
-    shrinkage, square_of, truncated, updating,
+    settled_mean, shrinkage, square_of, truncated, updating,
 )
 from gdfast._simd cimport WIDTH, absolute, load, splat, store, vec, where_less
 from gdfast._sparse cimport all_below, index_value, row_value
@@ -95,11 +95,6 @@ cdef inline void measure(
             store(squares + k, load(squares + k) + w * w)
             k += WIDTH
         row += sgd.width
-
-
-cdef inline double settled_mean(const Sgd* one, Py_ssize_t at) noexcept nogil:
-    # An average, rounded as by the BLAS of scikit-learn.
-    return fma(one.mean_share, one.w[at], one.mean[at]) * (1.0 / one.mean_scale)
 
 
 cdef inline void take_scale(SgdOutputs* sgd) noexcept nogil:
