@@ -8,9 +8,12 @@ import pytest
 
 import gdfast
 from gdfast import batches, descent
-from gdfast.losses import LOSSES
+from gdfast.csr import CSR
+from gdfast.losses import LOSSES, Domain
 from gdfast.optimizers import OPTIMIZERS
 from gdfast.schedules import InvScaling
+from gdfast.sums import Examples, Summation
+from gdfast.threads import Team
 from tests.test_optimizers import LOOPS
 
 RATES = {"adagrad": 0.1, "adadelta": 5.0, "rmsprop": 0.005, "adam": 0.02}
@@ -411,6 +414,62 @@ def test_values_that_are_not_finite_are_named(data):
         gdfast.train(X, y, batch_size=5, learning_rate=0.1)
 
 
+def test_finite_values_that_overflow_in_the_first_epoch_are_a_divergence(data):
+    X, y, _ = data
+    X[7, 1] = 1e200
+    with pytest.raises(gdfast.DivergenceError, match="learning_rate=0.1 is too large"):
+        gdfast.train(X, y, batch_size=5, learning_rate=0.1)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_loss_of_zeros_needs_no_features(name, stored, n_outputs, rng):
+    loss, n, d = LOSSES[name](), 50, 4
+    if loss.domain is Domain.CLASS and n_outputs == 1:
+        pytest.skip("classes are several outputs")
+    X = rng.standard_normal((n, d))
+    y = rng.integers(0, 2, n * n_outputs).astype(float)
+    if loss.domain is Domain.CLASS:
+        y = rng.integers(0, n_outputs, n).astype(float)
+    if stored:
+        indptr = np.arange(0, n * d + 1, d, dtype=np.int32)
+        X = CSR(X.reshape(-1), np.tile(np.arange(d, dtype=np.int32), n), indptr, d)
+    examples = Examples(X, y, rng.uniform(0.5, 2, n), None, n_outputs)
+    with Team(1) as team:
+        summation = Summation(loss, examples, team)
+        _, loss_sum, weight_sum = summation.gradient(np.zeros((d + 1) * n_outputs))
+        found = summation.loss_of_zeros()
+    np.testing.assert_allclose(found, loss_sum / weight_sum, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("start", "passes"), [(0.0, 1), (0.5, 2)])
+def test_a_run_from_zeros_reads_all_rows_at_its_end_only(
+    start, passes, data, monkeypatch
+):
+    X, y, _ = data
+    read = []
+    gradient = Summation.gradient
+
+    def counted(self, params):
+        read.append(self.examples.X.shape[1])
+        return gradient(self, params)
+
+    monkeypatch.setattr(Summation, "gradient", counted)
+    gdfast.train(
+        *(X, y), batch_size=5, learning_rate=0.01, max_iter=2, intercept_init=start
+    )
+    assert read.count(X.shape[1]) == passes
+
+
+def test_batches_that_end_at_a_minimum_say_so(data):
+    X, *_ = data
+    fit = gdfast.train(
+        *(X, X @ (1.0, 2.0, 3.0)), batch_size=20, max_iter=20_000, random_state=0
+    )
+    assert "Gradient descent can do no more here" in fit.stop_reason
+
+
 # -------------------------------------------------------------------------- sparse rows
 
 
@@ -622,7 +681,6 @@ def stored_epoch(kernel, stored, y, weight, columns, order, size, rule):
 @pytest.mark.parametrize("size", [1, 6, 50])
 def test_every_kernel_makes_the_same_steps_on_sparse_rows(dtype, rule, size, builds):
     from gdfast import _reference
-    from gdfast.csr import CSR
 
     rng = np.random.default_rng(0)
     n, d = 50, 300
@@ -667,7 +725,6 @@ def steps_in_place(kernel, stored, y, weight, order, size, loss, k, l2, n_calls=
 @pytest.mark.parametrize("k", [1, 2, 3, 7, 20, 25])
 def test_steps_in_place_are_those_of_the_reference(k, size, l2, builds, rng):
     from gdfast import _reference
-    from gdfast.csr import CSR
 
     n, d = 50, 300
     starts = np.concatenate([[0], np.cumsum(rng.integers(0, 25, n))])

@@ -236,8 +236,10 @@ class Batches:
             trace[row] = objective, np.nan, largest_change(before, params)
         self._has_begun |= len(steps) > 0
         if end:
-            self.last = params.copy()
-            params[:] = self.averaged(params)
+            self.last = params
+            if self._path_sum is not None:
+                self.last = params.copy()
+                params[:] = self.averaged(params)
             trace[-1] = self.look_at(params)
             if path is not None:
                 path[-1] = params
@@ -362,11 +364,13 @@ class Batches:
 
 
 def largest_change(before: Doubles, after: Doubles) -> float:
-    """Return by how much a parameter has changed, without copies of all of them.
+    """Return by how much a parameter has changed.
 
     Parameters
     ----------
-    before, after : ndarray of float64, shape (n_params,)
+    before : ndarray of float64, shape (n_params,), changed
+        The parameters as they were; their changes take their place.
+    after : ndarray of float64, shape (n_params,)
         The parameters.
 
     Returns
@@ -377,7 +381,8 @@ def largest_change(before: Doubles, after: Doubles) -> float:
     largest = []
     for start in range(0, len(before), PIECE_VALUES):
         piece = slice(start, start + PIECE_VALUES)
-        largest.append(np.abs(after[piece] - before[piece]).max())
+        change = np.subtract(after[piece], before[piece], out=before[piece])
+        largest.append(np.abs(change, out=change).max())
     return float(np.max(largest))
 
 

@@ -392,15 +392,13 @@ def descend(
             reason = Reason.CALLBACK
     if rows.best is not None:
         loss = float(look_at(driver, rows.best.params)[0])
-    return Descended(
-        params,
-        n_iter,
-        reason,
-        rows,
-        float(trace[-1, 1]),
-        loss,
-        monitor.epochs,
+    gradient_max = float(trace[-1, 1])
+    descent = Descended(
+        params, n_iter, reason, rows, gradient_max, loss, monitor.epochs
     )
+    if monitor.epochs and descent.stalled:  # by which it shows whether to rounding
+        monitor.zero = look_at(driver, np.zeros_like(params))
+    return descent
 
 
 def _model(driver: Driver, params: Doubles) -> Doubles:

@@ -51,10 +51,13 @@ def raise_unstarted(run: Prepared, descent: Descended, loss: Loss) -> None:
     ValueError
         If it is not, with the values of X or y that are the reason if there are any.
     """
-    first = run.monitor.first
-    if math.isfinite(descent.rows.first_loss if first is None else first[0]):
+    seen, first = descent.rows.first_loss, run.monitor.first
+    before = seen if first is None else float(first[0])
+    if math.isfinite(before) and math.isfinite(seen):
         return
     raise_nonfinite(X=run.examples.X, y=run.examples.targets)
+    if math.isfinite(before):  # and the first epoch diverged
+        return
     culprits = "X or y"
     if run.start.params.any():
         culprits = "coef_init, intercept_init, X or y"

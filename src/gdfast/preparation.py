@@ -387,10 +387,14 @@ def _monitor(
     settings: Settings, driver: Driver, params: Doubles, holds_out: bool
 ) -> Monitor:
     """Return what watches the run, with the losses that others are measured by."""
-    zero = None
-    if np.count_nonzero(params):  # which takes less time than params.any()
-        zero = look_at(driver, np.zeros_like(params))
+    at_zeros = not np.count_nonzero(params)  # which takes less time than params.any()
+    zero = first = None
     epochs = isinstance(driver, Batches)
+    if isinstance(driver, Batches):  # the first one does not show where it began
+        zero = np.array([driver.summation.loss_of_zeros(), np.nan, np.inf])
+        first = zero if at_zeros else look_at(driver, params)
+    elif not at_zeros:
+        zero = look_at(driver, np.zeros_like(params))
     adapts = isinstance(settings.schedule, Adaptive)
     falls = settings.optimizer.name == "gd" and settings.loss.smooth
     patience = Patience(settings.n_iter_no_change) if adapts or holds_out else None
@@ -402,8 +406,7 @@ def _monitor(
         patience,
         looks_ahead=settings.optimizer.looks_ahead,
     )
-    if epochs:  # the first one does not show it
-        monitor.first = look_at(driver, params)
+    monitor.first = first
     return monitor
 
 

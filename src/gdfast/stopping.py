@@ -143,7 +143,8 @@ class Monitor:
         The rules.
     zero : ndarray of float64, shape (3,), or None
         Row of a trace for the model that is zero everywhere, whose loss and gradient
-        others are measured by; None when that is where the descent starts.
+        others are measured by; None when that is where the descent starts. Of epochs,
+        whose gradients are not known, NaN for the gradient until they have stalled.
     falls : bool
         Whether a stable descent never raises the loss. Where it may, as momentum does
         and steps across a kink, rises are a divergence only far above the losses of

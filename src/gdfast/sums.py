@@ -254,6 +254,14 @@ class Summation:
 
         return _merged(self.team.map(add, self._chunks))
 
+    def loss_of_zeros(self) -> float:
+        """Return the mean loss where all parameters are 0, without a look at X."""
+        X = np.broadcast_to(np.zeros((1, 1)), (len(self.examples.X), 1))
+        rows = self.examples._replace(X=X, columns=None)
+        params = np.zeros(self.examples.n_outputs)
+        _, loss_sum, weight_sum = Summation(self.loss, rows, self.team).gradient(params)
+        return loss_sum / weight_sum
+
     def moments(self, params: Doubles) -> MomentSum:
         """Add up the loss, its gradient and the moments of all examples of one output.
 
