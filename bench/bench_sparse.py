@@ -70,22 +70,20 @@ def by_scipy(X, y, params):
 
 @pytest.mark.parametrize("contestant", ["gdfast-1", "gdfast-2", "scipy-1"])
 @pytest.mark.parametrize("index", INDICES, ids=["int32", "int64"])
-def test_gradient(contestant, index, matrix, benchmark):
+def test_gradient(contestant, index, matrix, measure):
     case, X, y, params = matrix
     X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    X.nbytes = X.data.nbytes + X.indices.nbytes
     name, threads = contestant.split("-")
-    benchmark.group = f"gradient of {case} {X.shape[0]} x {X.shape[1]} {index.__name__}"
-    benchmark.extra_info |= {"values": X.nnz, "threads": int(threads)}
-    if name == "scipy":
-        gradient = benchmark(by_scipy, X, y, params)
-    else:
-        rows = CSR(X.data, X.indices, X.indptr, X.shape[1])
-        with Team(int(threads)) as team:
-            summation = Summation(SquaredError(), Examples(rows, y), team)
-            gradient = benchmark(summation.gradient, params).gradient
-    np.testing.assert_allclose(gradient, by_scipy(X, y, params), 1e-8, 1e-8)
-    if benchmark.enabled:
-        nbytes = X.data.nbytes + X.indices.nbytes + y.nbytes
-        seconds = benchmark.stats.stats.min
-        benchmark.extra_info["ns_per_value"] = 1e9 * seconds / X.nnz
-        benchmark.extra_info["gb_per_s"] = nbytes / seconds / 1e9
+    rows = CSR(X.data, X.indices, X.indptr, X.shape[1])
+    with Team(int(threads)) as team:
+        summation = Summation(SquaredError(), Examples(rows, y), team)
+
+        def gradient():
+            if name == "scipy":
+                return by_scipy(X, y, params)
+            return summation.gradient(params).gradient
+
+        same = f"gradient of {case} {index.__name__}"
+        found = measure(gradient, same, name, X, y, 1, int(threads))
+    np.testing.assert_allclose(found, by_scipy(X, y, params), 1e-8, 1e-8)

@@ -121,6 +121,15 @@ def result(cases):
     return {"version": "1.0", "machine": machine, "runs": 1, "cases": cases}
 
 
+@pytest.mark.parametrize(
+    "path", sorted(records.RESULTS.glob("*.json")), ids=lambda p: p.stem
+)
+def test_every_case_of_the_drop_ins_has_a_row(path):
+    rivals = records.select(records.load(path)["cases"], contestant="scikit-learn")
+    named = {case for table in report.DROP_INS.values() for case in table}
+    assert {record["case"] for record in rivals} <= named
+
+
 def test_ratios_are_taken_within_a_run():
     # The second run met a machine three times as slow; its ratios are as good.
     runs = [run(1.0, 2.0, 0.5), run(3.0, 6.0, 1.5), run(1.0, 4.0, 0.5)]
