@@ -18,7 +18,7 @@ from gdfast.descent import Descended, descend
 from gdfast.diagnosis import explain
 from gdfast.drivers import Updater
 from gdfast.fit import State, settle
-from gdfast.functions import Calls, Compiled, Function
+from gdfast.functions import Called, Calls, Compiled, Function
 from gdfast.history import History
 from gdfast.minimum import Minimum
 from gdfast.optimizers import Optimizer, check_optimizer
@@ -254,9 +254,9 @@ def minimize(
     bar = progress_bar(max_iter) if check_bool(verbose, "verbose") else nullcontext()
     if not isinstance(args, tuple):
         args = (args,)
-    function: Function | Compiled
+    function: Function
     if pointers is None:
-        function = Function(fun, grad, args, scalar, limits)
+        function = Called(fun, grad, args, n, scalar, limits)
     else:
         if args:
             raise ValueError("args must be left out with compiled functions")
