@@ -249,7 +249,9 @@ def test_differences_of_each_kernel(kernel, x, low, high):
         return 3 * x**2 + x
 
     bounds, slope = np.array([[low], [high]], np.float64), np.empty(1)
-    function = kernel.PythonFunction(fun, None, 1, True, bounds, float, None, 9)
+    function = kernel.PythonFunction(
+        fun, None, np.empty(1), True, bounds, float, None, 9
+    )
     value = function.evaluate(np.array([x]), slope)
     assert places == [x, *_reference.stencil(x, low, high)]
     if low <= x <= high and low < high:

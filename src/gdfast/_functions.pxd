@@ -1,5 +1,5 @@
-# Functions of the caller's that are given as pointers, and what a gradient takes that is
-# not given: places beside a point, and slopes from the values there.
+# Functions of the caller's that are given as pointers, and what a gradient takes that
+# is not given: places beside a point, and slopes from the values there.
 
 from libc.math cimport copysign, fabs, isfinite
 

@@ -164,7 +164,7 @@ class PythonFunction(Function):
         self,
         fun: Callable[..., Any],
         grad: Callable[..., Any] | Literal[True] | None,
-        n: int,
+        point: NDArray[np.float64],
         scalar: bool,
         bounds: NDArray[np.float64] | None,
         as_number: Callable[[Any], float],

@@ -1370,10 +1370,10 @@ cdef class PythonFunction(Function):
     grad : callable, True or None
         Called likewise for the gradient, which is not written to; True if `fun` returns
         the pair of both, None for central differences.
-    n : int
-        Number of variables.
+    point : ndarray of float64, shape (n,), changed
+        Where the points are put of which the functions get copies.
     scalar : bool
-        Whether they are called with the one number that a point has.
+        Whether they get the one number that a point has instead.
     bounds : ndarray of float64, shape (2, n), or None
         Differences are taken between these.
     as_number : callable
@@ -1389,15 +1389,15 @@ cdef class PythonFunction(Function):
     ValueError
         If a shape is wrong.
     MemoryError
-        If there is no scratch memory: twice the size of a point.
+        If there is no scratch memory: the size of a point.
     """
     cdef object fun
     cdef object grad
     cdef object as_number
     cdef object as_gradient
-    cdef object row  # each point in turn, as an array
+    cdef double[::1] point
+    cdef object row  # the same array
     cdef object copy_row
-    cdef double[::1] point  # its values
     cdef bint scalar
     # Of bytes by bytes, as Python's garbage collector does not look through these.
     cdef dict known
@@ -1405,19 +1405,18 @@ cdef class PythonFunction(Function):
     cdef Py_ssize_t half_known
 
     def __init__(
-        self, fun, grad, Py_ssize_t n, bint scalar, const double[:, ::1] bounds,
+        self, fun, grad, point, bint scalar, const double[:, ::1] bounds,
         as_number, as_gradient, Py_ssize_t n_known,
     ):
-        from numpy import empty
-
-        self.describe(grad is True, grad is not None, n, bounds)
+        self.point = point
+        self.describe(grad is True, grad is not None, self.point.shape[0], bounds)
         self.needs_gil = True
         self.fun = fun
         self.grad = grad
         self.as_number = as_number
         self.as_gradient = as_gradient
-        self.row = self.point = empty(n)
-        self.copy_row = self.row.copy
+        self.row = point
+        self.copy_row = point.copy
         self.scalar = scalar
         self.known, self.known_before = {}, {}
         self.half_known = n_known // 2
@@ -1544,7 +1543,7 @@ def descend_function(
     Examples
     --------
     >>> function = PythonFunction(
-    ...     lambda w: w**2, lambda w: 2 * w, 1, True, None, float, np.atleast_1d, 100
+    ...     lambda w: w**2, lambda w: 2 * w, np.empty(1), True, None, float, None, 9
     ... )
     >>> params, trace = np.array([5.0]), np.empty((2, 3))
     >>> descend_function(function, params, np.array([0.1, 0.1]), trace, None)

@@ -806,15 +806,15 @@ class PythonFunction(Function):
         self,
         fun: Callable[..., Any],
         grad: Any,
-        n: int,
+        point: Doubles,
         scalar: bool,
         bounds: Doubles | None,
         as_number: Callable[[Any], float],
         as_gradient: Callable[[Any], Doubles],
         n_known: int,
     ) -> None:
-        super().__init__(grad is True, grad is not None, n, bounds)
-        self.fun, self.grad, self.scalar = fun, grad, scalar
+        super().__init__(grad is True, grad is not None, len(point), bounds)
+        self.fun, self.grad, self.point, self.scalar = fun, grad, point, scalar
         self.as_number, self.as_gradient = as_number, as_gradient
         self.known: dict[bytes, tuple[float, Doubles]] = {}
         self.known_before: dict[bytes, tuple[float, Doubles]] = {}
@@ -856,7 +856,8 @@ class PythonFunction(Function):
 
     def own(self, point: Doubles) -> Any:
         """Return a point as the functions take it, and as their own."""
-        return point[0] if self.scalar else point.copy()
+        self.point[:] = point
+        return self.point[0] if self.scalar else self.point.copy()
 
 
 def callable_at(

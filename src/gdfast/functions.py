@@ -114,7 +114,7 @@ class Called(Function):
             kernel.PythonFunction(
                 with_arguments(fun, args),
                 grad if grad is True or grad is None else with_arguments(grad, args),
-                n,
+                np.empty(n),
                 scalar,
                 bounds,
                 as_number,
