@@ -210,6 +210,15 @@ def test_what_is_known_is_not_called_again(kernel):
         assert one.tobytes() == other.tobytes()
 
 
+def test_what_is_known_is_nobody_elses(kernel):
+    returned, slopes = np.array([0.5, -1.0, 2.0]), np.empty(3)
+    made = function(kernel, lambda x: 1.0, grad=lambda x: returned)
+    made.evaluate(START, slopes)
+    slopes[:] = returned[:] = 7
+    assert seen(made, START) == (1.0, [0.5, -1.0, 2.0])
+    assert made.n_gradients == 1
+
+
 @pytest.mark.parametrize("n_known", [0, 1, 2, 3, 6, 7])
 def test_few_points_are_known(kernel, n_known):
     made = function(kernel, lambda x: x[0], grad=rosen_der, n_known=n_known)

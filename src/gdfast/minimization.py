@@ -196,7 +196,7 @@ def minimize(
     else: on two variables an iteration takes about as long as one of a loop of
     ``fun(x); x = x - learning_rate * grad(x)`` in NumPy. Values that are a float and
     gradients that are an array of float64 are read at once; all else, as a list, takes
-    a microsecond or two to be made one.
+    about a microsecond to be made one.
 
     Exceptions of `fun`, `grad` and `callback` come through as they are.
 
