@@ -206,7 +206,7 @@ def test_it_is_not_asked_where_there_is_no_point(kernel):
         return math.inf
 
     [address, data] = pointers.compiled(fun)[1:3]
-    function = kernel.Function((address, data), None, False, 2, None)
+    function = kernel.CompiledFunction((address, data), None, False, 2, None)
     slopes = np.zeros(2)
     assert math.isnan(function.evaluate(np.array([1.0, math.nan]), slopes))
     assert np.isnan(slopes).all()
@@ -220,14 +220,14 @@ def test_it_is_not_asked_where_there_is_no_point(kernel):
 def test_wrong_calls_of_the_kernel(kernel):
     pair = pointers.compiled(value)[1:3]
     with pytest.raises(ValueError, match="n must be at least 1"):
-        kernel.Function(pair, None, False, 0, None)
+        kernel.CompiledFunction(pair, None, False, 0, None)
     with pytest.raises(ValueError, match="an address must not be 0"):
-        kernel.Function((0, None), None, False, 2, None)
+        kernel.CompiledFunction((0, None), None, False, 2, None)
     with pytest.raises(ValueError, match="an address must not be 0"):
-        kernel.Function(pair, (0, None), False, 2, None)
+        kernel.CompiledFunction(pair, (0, None), False, 2, None)
     with pytest.raises(ValueError, match=r"bounds must have shape \(2, n\)"):
-        kernel.Function(pair, None, False, 2, np.zeros((2, 3)))
-    function = kernel.Function(pair, None, False, 2, None)
+        kernel.CompiledFunction(pair, None, False, 2, np.zeros((2, 3)))
+    function = kernel.CompiledFunction(pair, None, False, 2, None)
     with pytest.raises(ValueError, match="gradient must have the shape"):
         function.evaluate(np.zeros(3), np.zeros(2))
     with pytest.raises(ValueError, match="gradient must have the shape"):
@@ -242,13 +242,22 @@ def test_wrong_calls_of_the_kernel(kernel):
 @pytest.mark.parametrize("x", [0.0, 1e-7, -0.3, 0.4, 1.0, 3e5, -2.0, 7.0])
 @pytest.mark.parametrize(("low", "high"), [(-math.inf, math.inf), (0, 1), (0.4, 0.4)])
 def test_differences_of_each_kernel(kernel, x, low, high):
-    places = kernel.stencil(x, low, high)
-    assert places == _reference.stencil(x, low, high)
+    places = []
+
+    def fun(x):
+        places.append(x)
+        return 3 * x**2 + x
+
+    bounds, slope = np.array([[low], [high]], np.float64), np.empty(1)
+    function = kernel.PythonFunction(
+        fun, None, np.empty(1), True, bounds, float, None, 9
+    )
+    value = function.evaluate(np.array([x]), slope)
+    assert places == [x, *_reference.stencil(x, low, high)]
     if low <= x <= high and low < high:
         assert low <= min(places) < max(places) <= high
-    values = tuple(3 * at**2 + at for at in places)
-    slope = kernel.slope(x, 3 * x**2 + x, places, values)
-    assert slope == _reference.slope(x, 3 * x**2 + x, places, values)
+    values = tuple(3 * at**2 + at for at in places[1:])
+    assert slope == [_reference.slope(x, value, tuple(places[1:]), values)]
     assert slope == pytest.approx(6 * x + 1, rel=1e-8, abs=1e-8)
 
 

@@ -1,7 +1,7 @@
-# A function of the caller's that is given as a pointer, and its gradient: by another
-# pointer, by the same, or by central differences.
+# Functions of the caller's that are given as pointers, and what a gradient takes that
+# is not given: places beside a point, and slopes from the values there.
 
-from libc.math cimport INFINITY, NAN, copysign, fabs, isfinite
+from libc.math cimport copysign, fabs, isfinite
 
 cdef extern from *:
     """
@@ -23,19 +23,6 @@ cdef struct Pointer:
     void* address  # or NULL
     void* data     # what it is passed last, if it takes something
     bint takes_data
-
-
-cdef struct Objective:
-    int n
-    Pointer value
-    Pointer gradient
-    bint at_once  # whether `value` gives the gradient too
-    const double* lower  # of the places that differences are taken at, or NULL
-    const double* upper
-    double* point  # a copy of each point, for it to read and to write to
-    double* place  # what differences move about in
-    Py_ssize_t n_values
-    Py_ssize_t n_gradients
 
 
 cdef inline bint all_finite(const double* values, Py_ssize_t n) noexcept nogil:
@@ -83,75 +70,26 @@ cdef inline double slope_of_three(
     ) / (far - near)
 
 
-cdef inline double call(
-    Objective* f, const double* point, double* gradient
+cdef inline double value_by(
+    const Pointer* pointer, int n, double* x
 ) noexcept nogil:
-    # The value, and in the gradient what the function writes there, if it does.
-    cdef Py_ssize_t j
-    for j in range(f.n):
-        f.point[j] = point[j]
-    f.n_values += 1
-    if f.at_once:
-        f.n_gradients += 1
-        if f.value.takes_data:
-            return (<BothOfData> f.value.address)(
-                f.n, f.point, gradient, f.value.data
-            )
-        return (<Both> f.value.address)(f.n, f.point, gradient)
-    if f.value.takes_data:
-        return (<ValueOfData> f.value.address)(f.n, f.point, f.value.data)
-    return (<Value> f.value.address)(f.n, f.point)
+    if pointer.takes_data:
+        return (<ValueOfData> pointer.address)(n, x, pointer.data)
+    return (<Value> pointer.address)(n, x)
 
 
-cdef inline void call_gradient(
-    Objective* f, const double* point, double* gradient
+cdef inline double both_by(
+    const Pointer* pointer, int n, double* x, double* gradient
 ) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(f.n):
-        f.point[j] = point[j]
-    f.n_gradients += 1
-    if f.gradient.takes_data:
-        (<GradientOfData> f.gradient.address)(
-            f.n, f.point, gradient, f.gradient.data
-        )
+    if pointer.takes_data:
+        return (<BothOfData> pointer.address)(n, x, gradient, pointer.data)
+    return (<Both> pointer.address)(n, x, gradient)
+
+
+cdef inline void gradient_by(
+    const Pointer* pointer, int n, double* x, double* gradient
+) noexcept nogil:
+    if pointer.takes_data:
+        (<GradientOfData> pointer.address)(n, x, gradient, pointer.data)
     else:
-        (<Gradient> f.gradient.address)(f.n, f.point, gradient)
-
-
-cdef inline void take_differences(
-    Objective* f, const double* point, double value, double* gradient
-) noexcept nogil:
-    cdef double low = -INFINITY, high = INFINITY
-    cdef double[2] places
-    cdef double[2] values
-    cdef Py_ssize_t j
-    cdef int k
-    for j in range(f.n):
-        f.place[j] = point[j]
-    for j in range(f.n):
-        if f.lower != NULL:
-            low, high = f.lower[j], f.upper[j]
-        find_places(point[j], low, high, places)
-        for k in range(2):
-            f.place[j] = places[k]
-            values[k] = call(f, f.place, gradient)
-        f.place[j] = point[j]
-        gradient[j] = slope_of_three(point[j], value, places, values)
-
-
-cdef inline double evaluate_function(
-    Objective* f, const double* point, double* gradient
-) noexcept nogil:
-    # Value and gradient; NaN, and no call, where there is none to ask for.
-    cdef double value
-    fill(gradient, f.n, NAN)
-    if not all_finite(point, f.n):
-        return NAN
-    value = call(f, point, gradient)
-    if f.at_once or not isfinite(value):
-        return value
-    if f.gradient.address != NULL:
-        call_gradient(f, point, gradient)
-    else:
-        take_differences(f, point, value, gradient)
-    return value
+        (<Gradient> pointer.address)(n, x, gradient)

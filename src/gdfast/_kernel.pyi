@@ -1,7 +1,9 @@
-from typing import final
+from collections.abc import Callable
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 _Floats = NDArray[np.float32] | NDArray[np.float64]
 _Ints = NDArray[np.int32] | NDArray[np.int64]
@@ -133,17 +135,20 @@ def descend_quadratic(
     path: NDArray[np.float64] | None,
     update: Update | None = None,
 ) -> int: ...
-def stencil(x: float, low: float, high: float) -> tuple[float, float]: ...
-def slope(
-    x: float,
-    value: float,
-    places: tuple[float, float],
-    values: tuple[float, float],
-) -> float: ...
 def are_finite(values: NDArray[np.float64]) -> bool: ...
 
-@final
+@disjoint_base
 class Function:
+    @property
+    def n_values(self) -> int: ...
+    @property
+    def n_gradients(self) -> int: ...
+    def evaluate(
+        self, point: NDArray[np.float64], gradient: NDArray[np.float64]
+    ) -> float: ...
+
+@final
+class CompiledFunction(Function):
     def __init__(
         self,
         value: tuple[int, int | None],
@@ -152,13 +157,20 @@ class Function:
         n: int,
         bounds: NDArray[np.float64] | None,
     ) -> None: ...
-    @property
-    def n_values(self) -> int: ...
-    @property
-    def n_gradients(self) -> int: ...
-    def evaluate(
-        self, point: NDArray[np.float64], gradient: NDArray[np.float64]
-    ) -> float: ...
+
+@final
+class PythonFunction(Function):
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        grad: Callable[..., Any] | Literal[True] | None,
+        point: NDArray[np.float64],
+        scalar: bool,
+        bounds: NDArray[np.float64] | None,
+        as_number: Callable[[Any], float],
+        as_gradient: Callable[[Any], NDArray[np.float64]],
+        n_known: int,
+    ) -> None: ...
 
 def descend_function(
     function: Function,

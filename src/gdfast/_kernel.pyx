@@ -32,11 +32,17 @@ Design, with the reason for each point:
 `gdfast._reference` holds the same functions in NumPy, written to be read.
 """
 cimport cython
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.float cimport DBL_MAX
 from libc.limits cimport INT_MAX
-from libc.math cimport fabs, sqrt
+from libc.math cimport INFINITY, NAN, fabs, isfinite, sqrt
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport calloc, free, malloc, malloc
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
 
 from gdfast cimport _simd
 from gdfast._batches cimport (
@@ -46,7 +52,8 @@ from gdfast._blocks cimport (
     Data, Work, allocate, fold_lanes, whole_lanes, x_value, y_value,
 )
 from gdfast._functions cimport (
-    Objective, Pointer, all_finite, evaluate_function, find_places, slope_of_three,
+    Pointer, all_finite, both_by, fill, find_places, gradient_by, slope_of_three,
+    value_by,
 )
 from gdfast._losses cimport MULTINOMIAL, N_LOSSES
 from gdfast._moments cimport add_moment_pass, end_moment
@@ -1100,61 +1107,6 @@ def descend_quadratic(
     return t
 
 
-def stencil(double x, double low, double high):
-    """Find two places beside x to take a difference at.
-
-    Parameters
-    ----------
-    x : float
-        The place of the derivative.
-    low, high : float
-        Bounds, that both keep if x does and there is room.
-
-    Returns
-    -------
-    tuple of two floats
-        ``x - h`` and ``x + h``; or ``x + h`` and ``x + 2 h`` on the side that has more
-        room, with h below 0 for the left one. The size of h is
-        ``eps^(1/3) max(1, |x|)``, or less where there is less room.
-
-    Examples
-    --------
-    >>> low, high = stencil(0.0, 0.0, 9.0)
-    >>> print(round(low * 1e6, 3), round(high * 1e6, 3))
-    6.055 12.111
-    """
-    cdef double[2] places
-    find_places(x, low, high, places)
-    return places[0], places[1]
-
-
-def slope(double x, double value, tuple places, tuple values):
-    """Return the derivative at x of the parabola through three points.
-
-    Parameters
-    ----------
-    x, value : float
-        The place of the derivative, and the function there.
-    places, values : tuple of two floats
-        Two other places, as of `stencil`, and the function there.
-
-    Returns
-    -------
-    float
-        The derivative. Its error is of the order of the square of the distances.
-
-    Examples
-    --------
-    >>> slope(1.0, 1.0, (0.5, 1.5), (0.25, 2.25))
-    2.0
-    >>> slope(0.0, 0.0, (1.0, 2.0), (1.0, 4.0))
-    0.0
-    """
-    cdef double[2] at = [places[0], places[1]]
-    cdef double[2] there = [values[0], values[1]]
-    return slope_of_three(x, value, at, there)
-
-
 def are_finite(const double[::1] values):
     """Return whether no value is NaN or inf.
 
@@ -1176,94 +1128,50 @@ def are_finite(const double[::1] values):
     return all_finite(&values[0], values.shape[0]) if values.shape[0] else True
 
 
-cdef Pointer described(tuple pointer) except *:
-    cdef Pointer result
-    cdef size_t address = pointer[0], data = 0
-    result.takes_data = pointer[1] is not None
-    if result.takes_data:
-        data = pointer[1]
-    result.address = <void*> address
-    result.data = <void*> data
-    return result
-
-
 @cython.auto_pickle(False)
-@cython.final
 cdef class Function:
-    """A compiled function of n numbers, and its gradient.
-
-    Parameters
-    ----------
-    value : tuple (address, data)
-        Address of ``double f(int n, double *x)``, or ``double f(int n, double *x, void
-        *data)`` if data is an address and not None.
-    gradient : tuple (address, data), or None
-        Of ``void g(int n, double *x, double *gradient)``, or the like with data; None
-        for central differences.
-    at_once : bool
-        Whether `value` has the arguments of a gradient, and writes it.
-    n : int
-        Number of variables.
-    bounds : ndarray of float64, shape (2, n), or None
-        Differences are taken between these.
+    """A function of n numbers and its gradient: what both kinds have in common.
 
     Attributes
     ----------
     n_values, n_gradients : int
-        Calls made of the functions.
-
-    Raises
-    ------
-    ValueError
-        If an address is 0 or a shape is wrong.
-    MemoryError
-        If there is no scratch memory: twice the size of a point.
+        Calls made of the function and of its gradient.
 
     Notes
     -----
-    x is a copy of the point, which the functions may write to.
+    Nothing is called at a point that is not finite, and no gradient where the value is
+    not. One that is not given is found by central differences.
     """
-    cdef Objective of
+    cdef Py_ssize_t n
+    cdef bint at_once  # whether a call gives the gradient with the value
+    cdef bint has_gradient  # or there is one to call
+    cdef bint needs_gil
     cdef const double[:, ::1] bounds
+    cdef double* place  # what differences move about in
+    cdef readonly Py_ssize_t n_values
+    cdef readonly Py_ssize_t n_gradients
 
-    def __init__(
-        self, tuple value, tuple gradient, bint at_once, Py_ssize_t n,
+    cdef int describe(
+        self, bint at_once, bint has_gradient, Py_ssize_t n,
         const double[:, ::1] bounds,
-    ):
+    ) except -1:
         if not 1 <= n <= INT_MAX:
             raise ValueError("n must be at least 1, and an int of C")
-        if not value[0] or gradient is not None and not gradient[0]:
-            raise ValueError("an address must not be 0")
         if bounds is not None and (bounds.shape[0] != 2 or bounds.shape[1] != n):
             raise ValueError("bounds must have shape (2, n)")
-        free(self.of.point)
-        self.of.point = <double*> malloc(2 * n * sizeof(double))
-        if self.of.point == NULL:
+        free(self.place)
+        self.place = <double*> malloc(n * sizeof(double))
+        if self.place == NULL:
             raise MemoryError()
-        self.of.place = self.of.point + n
-        self.of.n = <int> n
-        self.of.value = described(value)
-        self.of.gradient.address = NULL
-        if gradient is not None:
-            self.of.gradient = described(gradient)
-        self.of.at_once = at_once
-        self.of.n_values = self.of.n_gradients = 0
+        self.n = n
+        self.at_once = at_once
+        self.has_gradient = has_gradient
         self.bounds = bounds
-        self.of.lower = self.of.upper = NULL
-        if bounds is not None:
-            self.of.lower = &bounds[0, 0]
-            self.of.upper = &bounds[1, 0]
+        self.n_values = self.n_gradients = 0
+        return 0
 
     def __dealloc__(self):
-        free(self.of.point)
-
-    @property
-    def n_values(self):
-        return self.of.n_values
-
-    @property
-    def n_gradients(self):
-        return self.of.n_gradients
+        free(self.place)
 
     def evaluate(self, const double[::1] point, double[::1] gradient):
         """Return the value at a point, and write the gradient.
@@ -1286,22 +1194,327 @@ cdef class Function:
             If shapes disagree.
         """
         cdef double value
-        check_gradient(point, self.of.n)
-        check_gradient(gradient, self.of.n)
-        with nogil:
-            value = evaluate_function(&self.of, &point[0], &gradient[0])
+        check_gradient(point, self.n)
+        check_gradient(gradient, self.n)
+        if self.needs_gil:
+            self.find(&point[0], &value, &gradient[0])
+        else:
+            with nogil:
+                self.find(&point[0], &value, &gradient[0])
         return value
 
+    cdef int find(
+        self, const double* point, double* value, double* gradient
+    ) except -1 nogil:
+        value[0] = NAN
+        fill(gradient, self.n, NAN)
+        if not all_finite(point, self.n):
+            return 0
+        self.call(point, value, gradient)
+        if self.at_once or not isfinite(value[0]):
+            return 0
+        if self.has_gradient:
+            return self.call_gradient(point, gradient)
+        return self.take_differences(point, value[0], gradient)
 
-def descend_function(
-    Function function, double[::1] params, const double[::1] rates,
-    double[:, ::1] trace, double[:, ::1] path, Update update=None,
-):
-    """Make steps of gradient descent on a compiled function.
+    cdef int take_differences(
+        self, const double* point, double value, double* gradient
+    ) except -1 nogil:
+        cdef double low = -INFINITY, high = INFINITY
+        cdef double[2] places
+        cdef double[2] values
+        cdef Py_ssize_t j
+        cdef int k
+        memcpy(self.place, point, self.n * sizeof(double))
+        for j in range(self.n):
+            if self.bounds is not None:
+                low, high = self.bounds[0, j], self.bounds[1, j]
+            find_places(point[j], low, high, places)
+            for k in range(2):
+                self.place[j] = places[k]
+                self.call(self.place, &values[k], gradient)
+            self.place[j] = point[j]
+            gradient[j] = slope_of_three(point[j], value, places, values)
+        return 0
+
+    cdef int call(
+        self, const double* point, double* value, double* gradient
+    ) except -1 nogil:
+        # The value, and the gradient if it comes with that.
+        with gil:
+            raise NotImplementedError
+
+    cdef int call_gradient(self, const double* point, double* gradient) except -1 nogil:
+        with gil:
+            raise NotImplementedError
+
+
+cdef Pointer described(tuple pointer) except *:
+    cdef Pointer result
+    cdef size_t address = pointer[0], data = 0
+    result.takes_data = pointer[1] is not None
+    if result.takes_data:
+        data = pointer[1]
+    result.address = <void*> address
+    result.data = <void*> data
+    return result
+
+
+@cython.auto_pickle(False)
+@cython.final
+cdef class CompiledFunction(Function):
+    """A function that a compiler made.
 
     Parameters
     ----------
-    function : Function
+    value : tuple (address, data)
+        Address of ``double f(int n, double *x)``, or ``double f(int n, double *x, void
+        *data)`` if data is an address and not None.
+    gradient : tuple (address, data), or None
+        Of ``void g(int n, double *x, double *gradient)``, or the like with data; None
+        for central differences.
+    at_once : bool
+        Whether `value` has the arguments of a gradient, and writes it.
+    n : int
+        Number of variables.
+    bounds : ndarray of float64, shape (2, n), or None
+        Differences are taken between these.
+
+    Raises
+    ------
+    ValueError
+        If an address is 0 or a shape is wrong.
+    MemoryError
+        If there is no scratch memory: twice the size of a point.
+
+    Notes
+    -----
+    x is a copy of the point, which the functions may write to. They are called without
+    the GIL.
+    """
+    cdef Pointer of_value
+    cdef Pointer of_gradient
+    cdef double* point  # a copy of each point, for the functions
+
+    def __init__(
+        self, tuple value, tuple gradient, bint at_once, Py_ssize_t n,
+        const double[:, ::1] bounds,
+    ):
+        if not value[0] or gradient is not None and not gradient[0]:
+            raise ValueError("an address must not be 0")
+        self.describe(at_once, gradient is not None, n, bounds)
+        free(self.point)
+        self.point = <double*> malloc(n * sizeof(double))
+        if self.point == NULL:
+            raise MemoryError()
+        self.of_value = described(value)
+        if gradient is not None:
+            self.of_gradient = described(gradient)
+
+    def __dealloc__(self):
+        free(self.point)
+
+    cdef int call(
+        self, const double* point, double* value, double* gradient
+    ) except -1 nogil:
+        cdef int n = <int> self.n
+        memcpy(self.point, point, n * sizeof(double))
+        self.n_values += 1
+        self.n_gradients += self.at_once
+        if self.at_once:
+            value[0] = both_by(&self.of_value, n, self.point, gradient)
+        else:
+            value[0] = value_by(&self.of_value, n, self.point)
+        return 0
+
+    cdef int call_gradient(self, const double* point, double* gradient) except -1 nogil:
+        memcpy(self.point, point, self.n * sizeof(double))
+        self.n_gradients += 1
+        gradient_by(&self.of_gradient, <int> self.n, self.point, gradient)
+        return 0
+
+
+cdef bint copied(object row, double* values, Py_ssize_t n) except -1:
+    # Copy n doubles from an object that holds just these, one behind the other.
+    cdef Py_buffer view
+    cdef bint fits
+    if not PyObject_CheckBuffer(row):
+        return False
+    try:
+        PyObject_GetBuffer(row, &view, PyBUF_STRIDES | PyBUF_FORMAT)
+    except Exception:  # of types that are no numbers
+        return False
+    fits = (
+        view.ndim == 1
+        and view.shape[0] == n
+        and (n == 1 or view.strides[0] == sizeof(double))
+        and view.format != NULL
+        and view.format[0] == c"d"
+        and view.format[1] == 0
+    )
+    if fits:
+        memcpy(values, view.buf, n * sizeof(double))
+    PyBuffer_Release(&view)
+    return fits
+
+
+@cython.auto_pickle(False)
+@cython.final
+cdef class PythonFunction(Function):
+    """A function in Python.
+
+    Parameters
+    ----------
+    fun : callable
+        Called with a point, an array of shape (n,) of its own, to keep or write to.
+    grad : callable, True or None
+        Called likewise for the gradient, which is not written to; True if `fun` returns
+        the pair of both, None for central differences.
+    point : ndarray of float64, shape (n,), changed
+        Where the points are put of which the functions get copies.
+    scalar : bool
+        Whether they get the one number that a point has instead.
+    bounds : ndarray of float64, shape (2, n), or None
+        Differences are taken between these.
+    as_number : callable
+        Makes a float of what `fun` returned for a value, if it is none.
+    as_gradient : callable
+        Makes an array of float64, shape (n,), of a gradient that was no such thing.
+    n_known : int
+        How many points value and gradient are remembered of, at most: half of them or
+        more, those asked for last. There nothing is called again.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong.
+    MemoryError
+        If there is no scratch memory: the size of a point.
+    """
+    cdef object fun
+    cdef object grad
+    cdef object as_number
+    cdef object as_gradient
+    cdef double[::1] point
+    cdef object row  # the same array
+    cdef object copy_row
+    cdef bint scalar
+    # Of bytes by bytes, as Python's garbage collector does not look through these.
+    cdef dict known
+    cdef dict known_before
+    cdef Py_ssize_t half_known
+
+    def __init__(
+        self, fun, grad, point, bint scalar, const double[:, ::1] bounds,
+        as_number, as_gradient, Py_ssize_t n_known,
+    ):
+        self.point = point
+        self.describe(grad is True, grad is not None, self.point.shape[0], bounds)
+        self.needs_gil = True
+        self.fun = fun
+        self.grad = grad
+        self.as_number = as_number
+        self.as_gradient = as_gradient
+        self.row = point
+        self.copy_row = point.copy
+        self.scalar = scalar
+        self.known, self.known_before = {}, {}
+        self.half_known = n_known // 2
+
+    cdef int find(
+        self, const double* point, double* value, double* gradient
+    ) except -1 nogil:
+        # The same as of every function, or what is known.
+        cdef Py_ssize_t size = self.n * sizeof(double)
+        cdef char* place
+        with gil:
+            key = PyBytes_FromStringAndSize(<const char*> point, size)
+            seen = self.known.get(key)
+            if seen is None:
+                seen = self.known_before.get(key)
+            if seen is not None:
+                place = PyBytes_AsString(seen)
+                memcpy(value, place, sizeof(double))
+                memcpy(gradient, place + sizeof(double), size)
+                return 0
+            Function.find(self, point, value, gradient)
+            seen = PyBytes_FromStringAndSize(NULL, sizeof(double) + size)
+            place = PyBytes_AsString(seen)
+            memcpy(place, value, sizeof(double))
+            memcpy(place + sizeof(double), gradient, size)
+            if len(self.known) >= self.half_known:
+                self.known_before, self.known = self.known, {}
+            self.known[key] = seen
+        return 0
+
+    cdef int call(
+        self, const double* point, double* value, double* gradient
+    ) except -1 nogil:
+        with gil:
+            self.n_values += 1
+            self.n_gradients += self.at_once
+            given = self.fun(self.own(point))
+            if self.at_once:
+                if not isinstance(given, (tuple, list)) or len(given) != 2:
+                    raise TypeError(
+                        "fun must return a pair (value, gradient) with grad=True, got "
+                        f"{given!r}"
+                    )
+                given, slopes = given
+            value[0] = given if isinstance(given, float) else self.as_number(given)
+            if self.at_once:
+                self.read_gradient(slopes, gradient)
+        return 0
+
+    cdef int call_gradient(self, const double* point, double* gradient) except -1 nogil:
+        with gil:
+            self.n_gradients += 1
+            self.read_gradient(self.grad(self.own(point)), gradient)
+        return 0
+
+    cdef object own(self, const double* point):
+        # A point as the functions take it, and as their own.
+        memcpy(&self.point[0], point, self.n * sizeof(double))
+        return self.row[0] if self.scalar else self.copy_row()
+
+    cdef int read_gradient(self, object given, double* gradient) except -1:
+        if not copied(given, gradient, self.n):
+            if not copied(self.as_gradient(given), gradient, self.n):
+                raise TypeError("as_gradient must return an array of n doubles")
+        return 0
+
+
+cdef Py_ssize_t step_on_function(
+    Function function, const Rule* rule, double* memory, double[::1] params,
+    const double[::1] rates, double[:, ::1] trace, double[:, ::1] path,
+) except -1 nogil:
+    cdef Py_ssize_t n = params.shape[0], n_steps = rates.shape[0], t
+    cdef double* gradient = memory + n
+    cdef const double* point
+    cdef double value
+    for t in range(trace.shape[0]):
+        point = next_point(rule, &params[0], memory, t < n_steps)
+        function.find(point, &value, gradient)
+        if isfinite(value) and not all_finite(gradient, n):
+            return t
+        if path is not None:
+            memcpy(&path[t, 0], point, n * sizeof(double))
+        take_step(
+            rule, value, point, gradient,
+            &rates[t] if t < n_steps else NULL, &params[0], &trace[t, 0],
+        )
+    return trace.shape[0]
+
+
+def descend_function(
+    Function function not None, double[::1] params, const double[::1] rates,
+    double[:, ::1] trace, double[:, ::1] path, Update update=None,
+):
+    """Make steps of gradient descent on a function of the caller's.
+
+    Parameters
+    ----------
+    function : CompiledFunction or PythonFunction
         The function.
     params : ndarray of float64, shape (n,), changed
         The point.
@@ -1323,36 +1536,40 @@ def descend_function(
 
     Notes
     -----
-    Releases the GIL. Splitting the steps over several calls gives the same bits.
+    What a function in Python raises comes through; `params`, and what `update`
+    remembers, are then those of the last step before it. Releases the GIL for compiled
+    functions. Splitting the steps over several calls gives the same bits.
+
+    Examples
+    --------
+    >>> function = PythonFunction(
+    ...     lambda w: w**2, lambda w: 2 * w, np.empty(1), True, None, float, None, 9
+    ... )
+    >>> params, trace = np.array([5.0]), np.empty((2, 3))
+    >>> descend_function(function, params, np.array([0.1, 0.1]), trace, None)
+    2
+    >>> print(params, trace[:, 0])
+    [3.2] [25. 16.]
     """
-    cdef Py_ssize_t n = params.shape[0], n_steps = rates.shape[0], t = 0, j
+    cdef Py_ssize_t n = params.shape[0], t
     cdef double[2] idle
     cdef Rule rule = chosen_rule(update, n, idle)
     cdef double* memory
-    cdef double* gradient
-    cdef const double* point
-    cdef double value
-    if function.of.n != n:
+    if n == 0 or function.n != n:
         raise ValueError("function must be one of as many variables as params has")
-    check_outputs(n_steps, n, trace, path)
+    check_outputs(rates.shape[0], n, trace, path)
     memory = <double*> malloc(2 * n * sizeof(double))
     if memory == NULL:
         raise MemoryError()
-    gradient = memory + n
-    with nogil:
-        while t < trace.shape[0]:
-            point = next_point(&rule, &params[0], memory, t < n_steps)
-            value = evaluate_function(&function.of, point, gradient)
-            if value - value == 0.0 and not all_finite(gradient, n):
-                break
-            if path is not None:
-                for j in range(n):
-                    path[t, j] = point[j]
-            take_step(
-                &rule, value, point, gradient,
-                &rates[t] if t < n_steps else NULL, &params[0], &trace[t, 0],
-            )
-            t += 1
+    try:
+        if function.needs_gil:
+            t = step_on_function(function, &rule, memory, params, rates, trace, path)
+        else:
+            with nogil:
+                t = step_on_function(
+                    function, &rule, memory, params, rates, trace, path
+                )
+    finally:
         free(memory)
     return t
 

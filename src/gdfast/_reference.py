@@ -687,7 +687,7 @@ def descend_quadratic(
 
 
 def stencil(x: float, low: float, high: float) -> tuple[float, float]:
-    """Find two places for a difference, see ``gdfast._kernel.stencil``."""
+    """Return two places beside x to take a difference at, within bounds if x is."""
     step = 6.055454452393343e-06 * max(1.0, abs(x))  # cube root of 2^-52
     if low <= x - step and x + step <= high or not low <= x <= high:
         return x - step, x + step
@@ -704,7 +704,7 @@ def slope(
     places: tuple[float, float],
     values: tuple[float, float],
 ) -> float:
-    """Return the slope of a parabola, see ``gdfast._kernel.slope``."""
+    """Return the derivative at x of the parabola through three points."""
     (a, b), (at_a, at_b) = places, values
     if a < x < b:
         return (at_b - at_a) / (b - a)
@@ -718,40 +718,35 @@ def are_finite(values: Doubles) -> bool:
 
 
 class Function:
-    """A compiled function, see ``gdfast._kernel.Function``."""
+    """A function and its gradient, see ``gdfast._kernel.Function``."""
 
     def __init__(
-        self,
-        value: tuple[int, int | None],
-        gradient: tuple[int, int | None] | None,
-        at_once: bool,
-        n: int,
-        bounds: Doubles | None,
+        self, at_once: bool, has_gradient: bool, n: int, bounds: Doubles | None
     ) -> None:
         if n < 1:
             raise ValueError("n must be at least 1, and an int of C")
-        if not value[0] or (gradient is not None and not gradient[0]):
-            raise ValueError("an address must not be 0")
         if bounds is not None and bounds.shape != (2, n):
             raise ValueError("bounds must have shape (2, n)")
-        self.n, self.at_once, self.bounds = n, at_once, bounds
-        self.value = callable_at(value, ctypes.c_double, at_once)
-        self.gradient = gradient and callable_at(gradient, None, True)
+        self.n, self.at_once, self.has_gradient = n, at_once, has_gradient
+        self.bounds = bounds
         self.n_values = self.n_gradients = 0
 
     def evaluate(self, point: Doubles, gradient: Doubles) -> float:
         """Return the value at a point, and write the gradient."""
         check_gradient(point, self.n)
         check_gradient(gradient, self.n)
+        return self.find(point, gradient)
+
+    def find(self, point: Doubles, gradient: Doubles) -> float:
+        """Do that where shapes agree."""
         gradient[:] = np.nan
         if not np.isfinite(point).all():
             return math.nan
         value = self.call(point, gradient)
         if self.at_once or not math.isfinite(value):
             return value
-        if self.gradient is not None:
-            self.n_gradients += 1
-            self.gradient(self.n, point.copy(), gradient)
+        if self.has_gradient:
+            self.call_gradient(point, gradient)
             return value
         at = point.copy()
         for j, x in enumerate(point.tolist()):
@@ -766,10 +761,103 @@ class Function:
         return value
 
     def call(self, point: Doubles, gradient: Doubles) -> float:
-        """Return the value alone, unless the function writes the gradient too."""
+        """Return the value, and write the gradient if it comes with that."""
+        raise NotImplementedError
+
+    def call_gradient(self, point: Doubles, gradient: Doubles) -> None:
+        """Write the gradient alone."""
+        raise NotImplementedError
+
+
+class CompiledFunction(Function):
+    """A function of a compiler, see ``gdfast._kernel.CompiledFunction``."""
+
+    def __init__(
+        self,
+        value: tuple[int, int | None],
+        gradient: tuple[int, int | None] | None,
+        at_once: bool,
+        n: int,
+        bounds: Doubles | None,
+    ) -> None:
+        if not value[0] or (gradient is not None and not gradient[0]):
+            raise ValueError("an address must not be 0")
+        super().__init__(at_once, gradient is not None, n, bounds)
+        self.value = callable_at(value, ctypes.c_double, at_once)
+        self.gradient = gradient and callable_at(gradient, None, True)
+
+    def call(self, point: Doubles, gradient: Doubles) -> float:
+        """Call the function with a copy of the point."""
         self.n_values += 1
         self.n_gradients += self.at_once
         return float(self.value(self.n, point.copy(), *[gradient] * self.at_once))
+
+    def call_gradient(self, point: Doubles, gradient: Doubles) -> None:
+        """Call that of the gradient."""
+        assert self.gradient is not None
+        self.n_gradients += 1
+        self.gradient(self.n, point.copy(), gradient)
+
+
+class PythonFunction(Function):
+    """A function in Python, see ``gdfast._kernel.PythonFunction``."""
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        grad: Any,
+        point: Doubles,
+        scalar: bool,
+        bounds: Doubles | None,
+        as_number: Callable[[Any], float],
+        as_gradient: Callable[[Any], Doubles],
+        n_known: int,
+    ) -> None:
+        super().__init__(grad is True, grad is not None, len(point), bounds)
+        self.fun, self.grad, self.point, self.scalar = fun, grad, point, scalar
+        self.as_number, self.as_gradient = as_number, as_gradient
+        self.known: dict[bytes, tuple[float, Doubles]] = {}
+        self.known_before: dict[bytes, tuple[float, Doubles]] = {}
+        self.half_known = n_known // 2
+
+    def find(self, point: Doubles, gradient: Doubles) -> float:
+        """Return what is known, or what is found."""
+        key = point.tobytes()
+        seen = self.known.get(key, self.known_before.get(key))
+        if seen is not None:
+            value, gradient[:] = seen
+            return value
+        value = super().find(point, gradient)
+        if len(self.known) >= self.half_known:
+            self.known_before, self.known = self.known, {}
+        self.known[key] = value, gradient.copy()
+        return value
+
+    def call(self, point: Doubles, gradient: Doubles) -> float:
+        """Call the function with a point of its own."""
+        self.n_values += 1
+        self.n_gradients += self.at_once
+        given = self.fun(self.own(point))
+        if not self.at_once:
+            return float(self.as_number(given))
+        if not isinstance(given, (tuple, list)) or len(given) != 2:
+            raise TypeError(
+                "fun must return a pair (value, gradient) with grad=True, got "
+                f"{given!r}"
+            )
+        value = float(self.as_number(given[0]))
+        gradient[:] = self.as_gradient(given[1])
+        return value
+
+    def call_gradient(self, point: Doubles, gradient: Doubles) -> None:
+        """Call that of the gradient likewise."""
+        self.n_gradients += 1
+        gradient[:] = self.as_gradient(self.grad(self.own(point)))
+
+    def own(self, point: Doubles) -> Any:
+        """Return a point as the functions take it, and as their own."""
+        self.point[:] = point
+        return self.point[0] if self.scalar else self.point.copy()
 
 
 def callable_at(

@@ -22,7 +22,6 @@ from gdfast.sums import (
     CHUNK_VALUES,
     Examples,
     GradientSum,
-    Objective,
     Summation,
     moment_room,
 )
@@ -248,7 +247,20 @@ class Passes:
                 *(params, rates, trace, path, step, examples.n_outputs),
             )
             return trace, path
-        take_each_step(self.summation, self.updater, params, rates, trace, path)
+        for t in range(len(trace)):
+            stepping = t < len(rates)
+            point = self.updater.look_ahead(params) if stepping else params.copy()
+            totals = self.summation.gradient(point)
+            if path is not None:
+                path[t] = point
+            step.take_step(
+                totals.loss_sum / totals.weight_sum,
+                point,
+                totals.gradient / totals.weight_sum,
+                rates[t : t + 1] if stepping else None,
+                params,
+                trace[t],
+            )
         return trace, path
 
 
@@ -436,49 +448,6 @@ def outputs(
     n_rows = n_steps + end
     path = np.empty((n_rows, len(params))) if keep_path else None
     return np.empty((n_rows, 3)), path
-
-
-def take_each_step(
-    objective: Objective,
-    updater: Updater,
-    params: Doubles,
-    rates: Doubles,
-    trace: Doubles,
-    path: Doubles | None,
-) -> None:
-    """Make steps one by one, by totals that are asked for in each.
-
-    Parameters
-    ----------
-    objective : Objective
-        Gives the totals.
-    updater : Updater
-        What is done with the gradient.
-    params : ndarray of float64, shape (n_params,), changed
-        The parameters.
-    rates : ndarray of float64, shape (n_steps,)
-        Learning rate of every step.
-    trace : ndarray of float64, shape (n_steps, 3) or (n_steps + 1, 3), changed
-        As `Passes.take_steps` returns it.
-    path : ndarray of float64, shape (len(trace), n_params), or None, changed
-        That as well.
-    """
-    for t in range(len(trace)):
-        if t < len(rates):
-            rate, point = rates[t : t + 1], updater.look_ahead(params)
-        else:
-            rate, point = None, params.copy()
-        totals = objective.gradient(point)
-        if path is not None:
-            path[t] = point
-        updater.step.take_step(
-            totals.loss_sum / totals.weight_sum,
-            point,
-            totals.gradient / totals.weight_sum,
-            rate,
-            params,
-            trace[t],
-        )
 
 
 def choose(

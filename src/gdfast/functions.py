@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from numbers import Real
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles
-from gdfast.drivers import Updater, outputs, take_each_step
+from gdfast.drivers import Updater, outputs
 from gdfast.pointers import Pointer
 from gdfast.sums import CHUNK_VALUES, GradientSum
 
 # Values that a call may stand for: so many that the first steps are made one by one.
 VALUES_PER_CALL = 1 << 22
-DOUBLE = np.dtype(np.float64)
 
 
 class Function:
@@ -26,49 +26,24 @@ class Function:
 
     Parameters
     ----------
-    fun : callable
-        The caller's: called with the point, and `args`.
-    grad : callable, True or None
-        Its gradient; True if `fun` returns value and gradient, None for central
-        differences.
-    args : tuple
-        What both are called with besides.
-    scalar : bool
-        Whether points are numbers for the caller.
-    bounds : ndarray of float64, shape (2, n), or None
-        Differences are taken between these.
-
-    Attributes
-    ----------
-    n_values, n_gradients : int
-        Calls made of `fun` and of `grad`.
-
-    Notes
-    -----
-    What came of a point is known until so many further ones are asked for that none of
-    the earlier ones comes again: who makes steps twice does not call twice. The
-    functions of the caller get points of their own, to keep or write to.
+    of : gdfast._kernel.Function
+        The same for the kernel.
     """
 
     values_per_pass = VALUES_PER_CALL
 
-    def __init__(
-        self,
-        fun: Callable[..., Any],
-        grad: Callable[..., Any] | Literal[True] | None,
-        args: tuple[Any, ...],
-        scalar: bool,
-        bounds: Doubles | None,
-    ) -> None:
-        self.n_values = self.n_gradients = 0
-        self._fun = fun
-        self._grad = grad
-        self._args = args
-        self._scalar = scalar
-        self._bounds = bounds
-        # Apart, as Python's garbage collector looks through neither of them.
-        self._values: dict[bytes, float] = {}
-        self._gradients: dict[bytes, Doubles] = {}
+    def __init__(self, of: kernel.Function) -> None:
+        self.of = of
+
+    @property
+    def n_values(self) -> int:
+        """Calls made of the function."""
+        return self.of.n_values
+
+    @property
+    def n_gradients(self) -> int:
+        """Calls made of the gradient."""
+        return self.of.n_gradients
 
     def gradient(self, params: Doubles) -> GradientSum:
         """Return value and gradient, as `gdfast.sums.Summation.gradient`.
@@ -89,74 +64,68 @@ class Function:
             If what the caller's functions return is no number and no gradient, or the
             gradient is not finite where the value is.
         """
-        key = params.tobytes()
-        value, gradient = self._values.get(key), self._gradients.get(key)
-        if value is None or gradient is None:
-            if (len(self._values) + 1) * len(params) > CHUNK_VALUES:
-                for old in list(self._values)[: len(self._values) // 2 + 1]:
-                    del self._values[old], self._gradients[old]
-            value, gradient = self._call(params)
-            self._values[key], self._gradients[key] = value, gradient
+        gradient = np.empty_like(params)
+        value = self.of.evaluate(params, gradient)
+        if math.isfinite(value) and not kernel.are_finite(gradient):
+            j = int(np.isfinite(gradient).argmin())
+            raise ValueError(
+                f"the gradient is not finite where fun is {value:.6g}: its component "
+                f"{j} is {gradient[j]} at x = {params}"
+            )
         return GradientSum(gradient, value, 1.0)
 
-    def _call(self, params: Doubles) -> tuple[float, Doubles]:
-        """Return value and gradient."""
-        if not kernel.are_finite(params):
-            return math.nan, np.full_like(params, np.nan)
-        n = len(params)
-        if self._grad is True:
-            self.n_values += 1
-            self.n_gradients += 1
-            pair = self._fun(self._point(params), *self._args)
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise TypeError(
-                    "fun must return a pair (value, gradient) with grad=True, got "
-                    f"{pair!r}"
-                )
-            value, gradient = as_number(pair[0]), as_gradient(pair[1], n, "fun")
-        else:
-            value = self._value(params)
-            if not math.isfinite(value):
-                return value, np.full_like(params, np.nan)
-            if self._grad is None:
-                gradient = self._differences(params, value)
-            else:
-                assert callable(self._grad)
-                self.n_gradients += 1
-                given = self._grad(self._point(params), *self._args)
-                gradient = as_gradient(given, n, "grad")
-        if math.isfinite(value) and not kernel.are_finite(gradient):
-            raise_infinite(params, value, gradient)
-        return value, gradient
 
-    def _point(self, params: Doubles) -> Any:
-        """Return a point as the caller's functions take it, and as their own."""
-        return params[0] if self._scalar else params.copy()
+class Called(Function):
+    """A function in Python.
 
-    def _value(self, params: Doubles) -> float:
-        self.n_values += 1
-        return as_number(self._fun(self._point(params), *self._args))
+    Parameters
+    ----------
+    fun : callable
+        The caller's: called with the point, and `args`.
+    grad : callable, True or None
+        Its gradient; True if `fun` returns value and gradient, None for central
+        differences.
+    args : tuple
+        What both are called with besides.
+    n : int
+        Number of variables.
+    scalar : bool
+        Whether points are numbers for the caller.
+    bounds : ndarray of float64, shape (2, n), or None
+        Differences are taken between these.
 
-    def _differences(self, params: Doubles, value: float) -> Doubles:
-        """Return the gradient by central differences, one-sided ones at bounds."""
-        gradient = np.empty_like(params)
-        at = params.copy()
-        for j, x in enumerate(params.tolist()):
-            low, high = -math.inf, math.inf
-            if self._bounds is not None:
-                low, high = self._bounds[:, j].tolist()
-            below, above = kernel.stencil(x, low, high)
-            at[j] = below
-            at_below = self._value(at)
-            at[j] = above
-            values = at_below, self._value(at)
-            at[j] = x
-            gradient[j] = kernel.slope(x, value, (below, above), values)
-        return gradient
+    Notes
+    -----
+    What came of a point is known until so many further ones are asked for that none of
+    the earlier ones comes again: who makes steps twice does not call twice. The
+    functions of the caller get points of their own, to keep or write to.
+    """
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        grad: Callable[..., Any] | Literal[True] | None,
+        args: tuple[Any, ...],
+        n: int,
+        scalar: bool,
+        bounds: Doubles | None,
+    ) -> None:
+        super().__init__(
+            kernel.PythonFunction(
+                with_arguments(fun, args),
+                grad if grad is True or grad is None else with_arguments(grad, args),
+                np.empty(n),
+                scalar,
+                bounds,
+                as_number,
+                partial(as_gradient, n=n, name="fun" if grad is True else "grad"),
+                CHUNK_VALUES // n,
+            )
+        )
 
 
-class Compiled:
-    """The same for functions that a compiler made.
+class Compiled(Function):
+    """A function that a compiler made.
 
     Parameters
     ----------
@@ -168,14 +137,7 @@ class Compiled:
         Number of variables.
     bounds : ndarray of float64, shape (2, n), or None
         Differences are taken between these.
-
-    Attributes
-    ----------
-    of : gdfast._kernel.Function
-        The functions for the kernel.
     """
-
-    values_per_pass = VALUES_PER_CALL
 
     def __init__(
         self,
@@ -184,32 +146,36 @@ class Compiled:
         n: int,
         bounds: Doubles | None,
     ) -> None:
-        self.of = kernel.Function(
-            (value.address, value.data),
-            None if gradient is None else (gradient.address, gradient.data),
-            value.kind == "both",
-            n,
-            bounds,
+        super().__init__(
+            kernel.CompiledFunction(
+                (value.address, value.data),
+                None if gradient is None else (gradient.address, gradient.data),
+                value.kind == "both",
+                n,
+                bounds,
+            )
         )
         self._owners = value, gradient
 
-    @property
-    def n_values(self) -> int:
-        """Calls made of the function."""
-        return self.of.n_values
 
-    @property
-    def n_gradients(self) -> int:
-        """Calls made of the gradient."""
-        return self.of.n_gradients
+def with_arguments(
+    function: Callable[..., Any], args: tuple[Any, ...]
+) -> Callable[..., Any]:
+    """Return a function of a point alone.
 
-    def gradient(self, params: Doubles) -> GradientSum:
-        """Return value and gradient, as `Function.gradient`."""
-        gradient = np.empty_like(params)
-        value = self.of.evaluate(params, gradient)
-        if math.isfinite(value) and not kernel.are_finite(gradient):
-            raise_infinite(params, value, gradient)
-        return GradientSum(gradient, value, 1.0)
+    Parameters
+    ----------
+    function : callable
+        Takes a point, and further arguments.
+    args : tuple
+        These.
+
+    Returns
+    -------
+    callable
+        The function itself if there are none.
+    """
+    return (lambda x: function(x, *args)) if args else function
 
 
 def as_number(value: Any) -> float:
@@ -257,17 +223,15 @@ def as_gradient(value: Any, n: int, name: str) -> Doubles:
 
     Returns
     -------
-    ndarray of float64, shape (n,)
-        A copy.
+    ndarray of float64, shape (n,), C-contiguous
+        The gradient; it may be what came back.
 
     Raises
     ------
     TypeError, ValueError
         If it is not so many real numbers.
     """
-    array = value
-    if type(array) is not np.ndarray or array.dtype is not DOUBLE:
-        array = _reals(value, name, "a gradient of numbers")
+    array = _reals(value, name, "a gradient of numbers")
     if array.shape != (n,):
         if array.shape != () or n != 1:
             raise ValueError(
@@ -275,8 +239,7 @@ def as_gradient(value: Any, n: int, name: str) -> Doubles:
                 f"{array.shape}"
             )
         array = array.reshape(1)
-    copy: Doubles = array.astype(np.float64)
-    return copy
+    return np.ascontiguousarray(array, np.float64)
 
 
 def _reals(value: Any, name: str, what: str) -> NDArray[Any]:
@@ -295,36 +258,12 @@ def _reals(value: Any, name: str, what: str) -> NDArray[Any]:
     raise TypeError(f"{name} must return {what}, got {value!r}{hint}")
 
 
-def raise_infinite(params: Doubles, value: float, gradient: Doubles) -> NoReturn:
-    """Raise for a gradient that is not finite where the value is.
-
-    Parameters
-    ----------
-    params : ndarray of float64, shape (n,)
-        The point.
-    value : float
-        What the function is there.
-    gradient : ndarray of float64, shape (n,)
-        Its gradient.
-
-    Raises
-    ------
-    ValueError
-        That says so.
-    """
-    j = int(np.isfinite(gradient).argmin())
-    raise ValueError(
-        f"the gradient is not finite where fun is {value:.6g}: its component {j} is "
-        f"{gradient[j]} at x = {params}"
-    )
-
-
 class Calls:
-    """Calls the function once a step, from the kernel if it is compiled.
+    """Calls the function once a step, from the kernel.
 
     Parameters
     ----------
-    function : Function or Compiled
+    function : Function
         The function.
     updater : Updater
         What is done with the gradient.
@@ -335,7 +274,7 @@ class Calls:
     carried: Doubles | None = None  # nor is anything from run to run
     values_per_step = VALUES_PER_CALL
 
-    def __init__(self, function: Function | Compiled, updater: Updater) -> None:
+    def __init__(self, function: Function, updater: Updater) -> None:
         self.function = function
         self.updater = updater
 
@@ -348,13 +287,11 @@ class Calls:
     ) -> tuple[Doubles, Doubles | None]:
         """Make some steps, as `gdfast.drivers.Passes.take_steps`."""
         trace, path = outputs(params, len(steps), keep_path, end)
-        rates, function = self.updater.rates(steps), self.function
-        if not isinstance(function, Compiled):
-            take_each_step(function, self.updater, params, rates, trace, path)
-            return trace, path
-        step = self.updater.step
-        done = kernel.descend_function(function.of, params, rates, trace, path, step)
-        if done < len(trace):  # as it was called at what follows, so it is again
+        rates, step = self.updater.rates(steps), self.updater.step
+        done = kernel.descend_function(
+            self.function.of, params, rates, trace, path, step
+        )
+        if done < len(trace):  # the gradient is not finite, which is an error there
             point = self.updater.look_ahead(params) if done < len(rates) else params
-            function.gradient(point)
+            self.function.gradient(point)
         return trace, path

@@ -18,7 +18,7 @@ from gdfast.descent import Descended, descend
 from gdfast.diagnosis import explain
 from gdfast.drivers import Updater
 from gdfast.fit import State, settle
-from gdfast.functions import Calls, Compiled, Function
+from gdfast.functions import Called, Calls, Compiled, Function
 from gdfast.history import History
 from gdfast.minimum import Minimum
 from gdfast.optimizers import Optimizer, check_optimizer
@@ -192,6 +192,12 @@ def minimize(
     functions are called without the GIL. They may be called twice at a point where a
     rule ends the run.
 
+    Functions in Python cost little more than calling them, as compiled code does all
+    else: on two variables an iteration takes about as long as one of a loop of
+    ``fun(x); x = x - learning_rate * grad(x)`` in NumPy. Values that are a float and
+    gradients that are an array of float64 are read at once; all else, as a list, takes
+    about a microsecond to be made one.
+
     Exceptions of `fun`, `grad` and `callback` come through as they are.
 
     References
@@ -254,9 +260,9 @@ def minimize(
     bar = progress_bar(max_iter) if check_bool(verbose, "verbose") else nullcontext()
     if not isinstance(args, tuple):
         args = (args,)
-    function: Function | Compiled
+    function: Function
     if pointers is None:
-        function = Function(fun, grad, args, scalar, limits)
+        function = Called(fun, grad, args, n, scalar, limits)
     else:
         if args:
             raise ValueError("args must be left out with compiled functions")

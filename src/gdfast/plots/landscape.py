@@ -13,7 +13,7 @@ import numpy as np
 from gdfast._typing import Doubles
 from gdfast._validation import check_sample_weight, check_X, raise_nonfinite
 from gdfast.fit import DivergenceError, Fit
-from gdfast.functions import Function, as_number
+from gdfast.functions import Called, as_number
 from gdfast.losses import LOSSES, Loss
 from gdfast.minimization import minimize
 from gdfast.plots.data import column, numbered
@@ -326,7 +326,7 @@ class OfFunction:
         self._at = at
         self._chosen = chosen
         self._scalar = scalar
-        self._differences = Function(fun, None, (), scalar, None)
+        self._differences = Called(fun, None, (), len(at), scalar, None)
 
     def values(self, points: Doubles) -> Doubles:
         """Return its values at points of shape (n_points, n)."""
