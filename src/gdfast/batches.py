@@ -251,8 +251,9 @@ class Batches:
         if self._generator is not None:
             order = drawn(self._generator, n_rows).astype(np.intp, copy=False)
         sums, coef = np.zeros(2), params[: self._n_coef]
-        with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges
-            self._common[:] = 1.0, coef @ coef
+        if self.updater.squares:
+            with np.errstate(over="ignore", invalid="ignore"):  # of a diverging run
+                self._common[:] = 1.0, coef @ coef
         step_on = self._step_on_batches if self._batches else self._step_on_parts
         rows = self._size * max(1, self._batches)
         for start in range(0, n_rows, rows):

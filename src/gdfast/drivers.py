@@ -80,6 +80,8 @@ class Updater:
     sparing : bool
         Whether a step changes no parameter whose gradient is 0, but for a factor that
         all coefficients have in common.
+    squares : bool
+        Whether the penalty has the sum of the squares of the coefficients.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Updater:
         self.sparing = (
             isinstance(optimizer, GD) and not penalty.l1 and penalty.bounds is None
         )
+        self.squares = penalty.l2 != 0
         self.state = np.zeros(2 + optimizer.n_slots * n_params)
         self.step = kernel.Update(
             optimizer.kind,
