@@ -262,7 +262,7 @@ def _draw_ways(axes: Sequence[Axes], scenes: list[Landscape]) -> None:
     for ax, scene in zip(axes, scenes, strict=True):
         draw_contours(ax, scene, surface, bar=False)
         draw_path(ax, scene, view)
-        mark_minimum(ax, scene, surface)
+        mark_minimum(ax, surface)
 
 
 def _draw_scale(ax: Axes, rate: float, rates: Doubles, stable: float) -> None:

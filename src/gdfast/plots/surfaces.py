@@ -215,7 +215,7 @@ def loss_contours(
     draw_path(ax, scene, surface.view)
     if len(arrows):
         _draw_gradients(ax, scene, surface.view, arrows)
-    mark_minimum(ax, scene, surface)
+    mark_minimum(ax, surface)
     add_legend(ax, framealpha=0.9)
     return ax
 
@@ -295,18 +295,7 @@ def loss_surface(
     _draw_path_on(ax, scene, surface.view)
     if len(arrows):
         _draw_gradients_on(ax, scene, surface.view, arrows)
-    if surface.minimum is not None:
-        ax.plot(
-            *([x] for x in surface.minimum),
-            [surface.foot],
-            linestyle="",
-            marker="*",
-            markersize=15,
-            color=GREEN,
-            markeredgecolor="white",
-            zorder=6,
-            label=_minimum_label("minimum", surface.minimum, surface),
-        )
+    mark_minimum(ax, surface, in_space=True)
     add_legend(ax, loc="upper left", frameon=False)
     return ax
 
@@ -583,28 +572,33 @@ def _long_steps(parts: Doubles) -> Any:
     return 1 + np.flatnonzero(lengths >= DOT_APART)
 
 
-def mark_minimum(ax: Axes, scene: Landscape, surface: Surface) -> None:
-    """Mark the lowest point of a surface.
+def mark_minimum(ax: Axes, surface: Surface, *, in_space: bool = False) -> None:
+    """Mark the lowest point of a surface, if it is within.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
         Where.
-    scene : Landscape
-        The loss.
     surface : Surface
-        Its values.
+        The loss.
+    in_space : bool
+        Whether `ax` has three dimensions.
     """
-    if surface.minimum is not None:
-        ax.plot(
-            *surface.minimum,
-            linestyle="",
-            marker="*",
-            markersize=15,
-            color=GREEN,
-            markeredgecolor="white",
-            label=_minimum_label("minimum", surface.minimum, surface),
-        )
+    if surface.minimum is None:
+        return
+    place = surface.minimum
+    if in_space:
+        place = np.append(place, surface.foot)
+    ax.plot(
+        *place[:, None],
+        linestyle="",
+        marker="*",
+        markersize=15,
+        color=GREEN,
+        markeredgecolor="white",
+        zorder=6 if in_space else 2,  # over the path, but not over its arrows if flat
+        label=_minimum_label(surface.minimum, surface),
+    )
 
 
 def mark_minima(ax: Axes, scene: Landscape, view: View) -> None:
@@ -646,7 +640,7 @@ def mark_minima(ax: Axes, scene: Landscape, view: View) -> None:
         )
 
 
-def _minimum_label(name: str, point: Doubles, surface: Surface) -> str:
+def _minimum_label(point: Doubles, surface: Surface) -> str:
     """Return the line of the legend for a minimum."""
     # What is below the last digit of the picture is no digit of the minimum.
     least = 1e-6 * surface.view.size
@@ -656,7 +650,7 @@ def _minimum_label(name: str, point: Doubles, surface: Surface) -> str:
     # A minimum that is searched for is only found to some digits of the height.
     grain = SOLVED if surface.exact else SEARCHED
     foot = 0.0 if abs(surface.foot) < grain * height else surface.foot
-    return f"{name} {text_of(foot)} at ({place})"
+    return f"minimum {text_of(foot)} at ({place})"
 
 
 def _steps_label(scene: Landscape) -> str:
