@@ -35,6 +35,7 @@ from gdfast.plots import (
     new_axes,
     parameters,
 )
+from gdfast.plots.data import target_label
 from gdfast.rates import stable_rate
 from gdfast.scaling import are_constant, column_ranges, column_scales
 from gdfast.sums import Examples
@@ -206,8 +207,7 @@ def _given(
     if got != outputs:
         raise ValueError(f"y has {got} outputs, but the model has one")
     if target is None:
-        name = getattr(y, "name", None)
-        target = name if isinstance(name, str) else "y"
+        target = target_label(y)
     names = fit.feature_names or names or _numbered(n_features)
     return Given(X, y, sample_weight, examples, loss, names, target)
 
@@ -312,7 +312,7 @@ def _model(fit: Fit, given: Given | None) -> str:
         [name, *map(_number, row)]
         for name, row in zip(names[: len(shown)], shown, strict=True)
     ]
-    if fit.settings.get("fit_intercept", np.any(fit.intercept)):
+    if _has_intercept(fit):
         constants = np.atleast_1d(fit.intercept)[: len(outputs)]
         rows.append(["intercept", *map(_number, constants)])
     notes = [_meaning(fit)]
