@@ -36,7 +36,7 @@ from gdfast.plots import (
     parameters,
 )
 from gdfast.plots.data import target_label
-from gdfast.rates import stable_rate
+from gdfast.rates import is_exact, stable_rate
 from gdfast.scaling import are_constant, column_ranges, column_scales
 from gdfast.sums import Examples
 from gdfast.threads import Team
@@ -534,8 +534,10 @@ def _rates(fit: Fit, given: Given) -> tuple[LearningRates | None, str]:
     columns = "standardised columns" if fit.standardized else "the columns as they are"
     if fit.method == "batches":
         columns = f"all rows of {columns}"
+    exact = is_exact(given.loss, fit.penalty.get("l1", 0.0))
     text = (
-        f"On {columns}, plain gradient descent diverges above the learning rate "
+        f"On {columns}, plain gradient descent "
+        f"{'diverges above' if exact else 'cannot diverge below'} the learning rate "
         f"{found.max_stable:.6g}"
     )
     if found.best is not None:
@@ -561,9 +563,9 @@ def _regimes(fit: Fit, given: Given) -> str:
         axes=[_axes(THIRD_INCHES) for _ in range(3)],
     )
     pictures = []
-    for ax, regime in zip(axes, ("too small", "right", "too large"), strict=True):
+    for ax, name in zip(axes, ("too-small", "right", "too-large"), strict=True):
+        regime, _, _ = ax.get_title().partition(":")
         label = f"Up to twenty steps of gradient descent at a rate that is {regime}"
-        name = regime.replace(" ", "-")
         pictures.append(_picture(ax, name, label, f"{label}."))
     return _beside(pictures, "three")
 
