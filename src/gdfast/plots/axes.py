@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without
 # its black and its yellow: they vanish on dark and on light backgrounds.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Of lines and marks, for as many rounds of the colours.
+STYLES, MARKS = ("-", "--", ":"), ("o", "s", "^")
 BLUE, VERMILION, GREEN = COLOURS[:3]
 INK = "#222222"
 # Of a surface: rises evenly in lightness, so it reads in grey and to any eye.
@@ -157,20 +159,29 @@ def write_out_ticks(*axes: Axis) -> None:
         axis.set_major_formatter(lambda value, _: text_of(value, TICK_DIGITS))
 
 
-def next_colour(ax: Axes) -> str:
-    """Return the colour of the next line.
+def next_look(ax: Axes, n_points: int) -> dict[str, Any]:
+    """Return what tells the next line from those before it.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
         Where it will be.
+    n_points : int
+        How many points it has; few are marked.
 
     Returns
     -------
-    str
-        The colour.
+    dict
+        Properties of a `matplotlib.lines.Line2D`: its colour, and the style and mark of
+        this round of the colours.
     """
-    return COLOURS[len(ax.lines) % len(COLOURS)]
+    rounds, number = divmod(len(ax.lines), len(COLOURS))
+    rounds %= len(STYLES)
+    return {
+        "color": COLOURS[number],
+        "linestyle": STYLES[rounds],
+        "marker": MARKS[rounds] if n_points <= MOST_MARKED_STEPS else "",
+    }
 
 
 def add_legend(ax: Axes, *, plain: bool = False, **options: Any) -> Legend:
