@@ -542,6 +542,28 @@ def test_command(folder, capsys):
     assert "Pizzas (target)" in page.table("The columns of the data")
 
 
+def test_the_command_s_report_names_its_options(folder):
+    options = ["--target", "Pizzas", "--learning-rate", "0.0001", "--max-iter", "5"]
+    assert cli.main(["report", PIZZA, *options, "--gtol", "1e-6"]) == 0
+    page = Page((folder / "report.html").read_text())
+    assert "Stopped at --max-iter after 5" in page.text
+    assert "Pass --standardize, as" in page.text
+    assert "Pass a larger --learning-rate, as 0.0001" in page.text
+    assert "at --learning-rate auto, and --optimizer accelerated about" in page.text
+    settings = page.table("Arguments of the training")
+    assert settings["--max-iter"] == ["5"]
+    assert {"--loss", "--optimizer", "--standardize", "--gtol"} <= {*settings}
+    for name in ("standardize=", "learning_rate", "max_iter", "optimizer=", "gtol="):
+        assert name not in page.text
+
+
+def test_a_report_on_a_loss_with_a_bound_says_what_is_known(report, rng):
+    X = rng.normal(size=(50, 1))
+    y = (X[:, 0] + rng.normal(size=50) > 0).astype(int)
+    page = report(train(X, y, loss="log_loss"), X, y)
+    assert "cannot diverge below the learning rate" in page.text
+
+
 def test_command_on_a_run_that_diverges(folder, capsys):
     options = ["--target", "Pizzas", "--learning-rate", "0.005", "--output", "bad.html"]
     assert cli.main(["report", PIZZA, *options]) == 1

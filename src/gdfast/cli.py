@@ -457,7 +457,12 @@ def _write_report(
 
     target, name = arguments.target, os.path.basename(arguments.file)
     title = f"{target} in {name}: a linear model"
-    write(arguments.report, fit, X, y, title=title, target=target)
+    write(
+        *(arguments.report, fit, X, y),
+        title=title,
+        target=target,
+        worded=_in_options,
+    )
 
 
 def _summary(fit: Fit) -> str:
@@ -467,11 +472,17 @@ def _summary(fit: Fit) -> str:
 
 def _in_options(text: str) -> str:
     """Replace the names of arguments of `train` by options of this command."""
+
+    def option(match: re.Match[str]) -> str:
+        name, given, word = match.groups()
+        value = f" {word or ''}" if given not in ("", "=True") else ""
+        return f"--{name.replace('_', '-')}{value}"
+
     return re.sub(
         r"\b(standardize|learning_rate|max_iter|max_seconds|alpha|l1_ratio|batch_size|"
-        r"[gxf]tol)"
-        r"(=True|=|)",
-        lambda match: f"--{match[1].replace('_', '-')}{' ' * (match[2] == '=')}",
+        r"[gxf]tol|optimizer(?==)|\A(?:loss|optimizer|shuffle)\Z)"
+        r'(=True|="(\w+)"|=|)',
+        option,
         text,
     )
 

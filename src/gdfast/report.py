@@ -12,7 +12,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -148,6 +148,7 @@ def write(
     sample_weight: ArrayLike | None = None,
     title: str | None = None,
     target: str | None = None,
+    worded: Callable[[str], str] = str,
 ) -> None:
     """Write a report of a run, as `Fit.report`.
 
@@ -165,6 +166,9 @@ def write(
         Heading of the page.
     target : str or None
         Name of what is predicted; None for that of `y`.
+    worded : callable
+        Takes text in which arguments of `train` may be named, and returns it for those
+        who know them by other names.
 
     Raises
     ------
@@ -181,7 +185,7 @@ def write(
         raise ValueError("sample_weight must be given with X and y")
     given = None if X is None else _given(fit, X, y, sample_weight, target)
     with _plain_drawing():
-        content = _page(fit, given, title or _title(given)).encode()
+        content = _page(fit, given, title or _title(given), worded).encode()
     with atomic_write(path) as file:
         file.write(content)
 
@@ -224,18 +228,20 @@ def _title(given: Given | None) -> str:
     return f"Report of a linear model of {given.target}"
 
 
-def _page(fit: Fit, given: Given | None, title: str) -> str:
+def _page(
+    fit: Fit, given: Given | None, title: str, worded: Callable[[str], str]
+) -> str:
     """Return the whole page."""
     found, rates = None, ""
     if given is not None:
-        found, rates = _rates(fit, given)
+        found, rates = _rates(fit, given, worded)
     sections = [
-        ("Advice", "" if given is None else _advice(fit, given, found)),
+        ("Advice", "" if given is None else _advice(fit, given, found, worded)),
         ("Model", _model(fit, given)),
         ("The run", _run(fit, given)),
         ("Data", "" if given is None else _data(given)),
         ("Learning rates", rates),
-        ("Settings", _settings(fit)),
+        ("Settings", _settings(fit, worded)),
     ]
     body = "".join(
         f"<section>\n<h2>{heading}</h2>\n{content}</section>\n"
@@ -246,12 +252,13 @@ def _page(fit: Fit, given: Given | None, title: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"<main>\n<h1>{_text(title)}</h1>\n{_outcome(fit, given)}{body}</main>\n"
+        f"<main>\n<h1>{_text(title)}</h1>\n"
+        f"{_outcome(fit, given, worded)}{body}</main>\n"
         f"<footer>Written by gdfast {_text(__version__)}.</footer>\n</body>\n</html>\n"
     )
 
 
-def _outcome(fit: Fit, given: Given | None) -> str:
+def _outcome(fit: Fit, given: Given | None, worded: Callable[[str], str]) -> str:
     """Return how the run ended, in words and in figures."""
     kind, word = "", "Not converged."
     if fit.converged:
@@ -263,7 +270,7 @@ def _outcome(fit: Fit, given: Given | None) -> str:
         rows.append(("rows trained on", f"{fit.n_samples:,}"))
     return (
         f'<p class="verdict {kind}"><strong>{word}</strong> '
-        f"{_text(fit.stop_reason)}</p>\n"
+        f"{_text(worded(fit.stop_reason))}</p>\n"
         + _table("The run in figures", (), [list(row) for row in rows])
     )
 
@@ -521,7 +528,9 @@ def _has_intercept(fit: Fit) -> bool:
     return bool(fit.settings.get("fit_intercept", np.any(fit.intercept)))
 
 
-def _rates(fit: Fit, given: Given) -> tuple[LearningRates | None, str]:
+def _rates(
+    fit: Fit, given: Given, worded: Callable[[str], str]
+) -> tuple[LearningRates | None, str]:
     """Return the learning rates that the data allow, also as HTML."""
     if _lacks_weights(fit, given):
         return None, (
@@ -530,7 +539,7 @@ def _rates(fit: Fit, given: Given) -> tuple[LearningRates | None, str]:
         )
     found, why_not = _learning_rates(fit, given, fit.standardized)
     if found is None:
-        return None, f"<p>None follow from the data: {_text(why_not)}.</p>\n"
+        return None, f"<p>None follow from the data: {_text(worded(why_not))}.</p>\n"
     columns = "standardised columns" if fit.standardized else "the columns as they are"
     if fit.method == "batches":
         columns = f"all rows of {columns}"
@@ -545,7 +554,7 @@ def _rates(fit: Fit, given: Given) -> tuple[LearningRates | None, str]:
     head, *rows = found.cells()
     table = _table("What each update rule takes", head, rows)
     return found, (
-        f"<p>{text}. {found.curvatures()}</p>\n{table}{_regimes(fit, given)}"
+        f"<p>{text}. {worded(found.curvatures())}</p>\n{table}{_regimes(fit, given)}"
     )
 
 
@@ -570,7 +579,12 @@ def _regimes(fit: Fit, given: Given) -> str:
     return _beside(pictures, "three")
 
 
-def _advice(fit: Fit, given: Given, found: LearningRates | None) -> str:
+def _advice(
+    fit: Fit,
+    given: Given,
+    found: LearningRates | None,
+    worded: Callable[[str], str],
+) -> str:
     """Return what would make such a run better."""
     topics = {
         "Scaling": _on_scaling(fit, given, found),
@@ -578,7 +592,7 @@ def _advice(fit: Fit, given: Given, found: LearningRates | None) -> str:
         "Iterations": _on_iterations(fit, found),
     }
     items = "".join(
-        f"<li><strong>{topic}.</strong> {_text(text)}</li>\n"
+        f"<li><strong>{topic}.</strong> {_text(worded(text))}</li>\n"
         for topic, text in topics.items()
         if text
     )
@@ -656,7 +670,7 @@ def _on_iterations(fit: Fit, found: LearningRates | None) -> str:
     )
 
 
-def _settings(fit: Fit) -> str:
+def _settings(fit: Fit, worded: Callable[[str], str]) -> str:
     """Return what the run was asked to do."""
     rows: list[tuple[str, str]] = [("loss", fit.loss_name)]
     rows += [(name, f"{value:g}") for name, value in fit.loss_params.items()]
@@ -677,7 +691,7 @@ def _settings(fit: Fit) -> str:
             if value is not None
         ]
     rows.append(("steps made on", fit.method))
-    cells = [[name, value] for name, value in rows]
+    cells = [[worded(name), value] for name, value in rows]
     return _table("Arguments of the training", ["argument", "value"], cells)
 
 
