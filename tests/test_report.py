@@ -19,6 +19,7 @@ import matplotlib.style
 import gdfast
 from gdfast import cli, plots
 from gdfast.report import _axes, _picture
+from gdfast.sklearn import GDClassifier
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 posix = pytest.mark.skipif(os.name != "posix", reason="needs limits of POSIX")
@@ -413,6 +414,19 @@ def test_data_that_cannot_be_those_of_the_run(change, message, columns, tmp_path
     with pytest.raises(ValueError, match=message):
         fit.report(tmp_path / "report.html", *change(*columns))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("names", [("ham", "spam"), (1, 2), ("a", "b", "c")])
+def test_labels_of_a_classifier_are_said_to_need_numbers(names, rng, tmp_path):
+    X, y = rng.normal(size=(60, 2)), np.repeat(names, 60 // len(names))
+    classifier = GDClassifier(max_iter=200, gtol=0.01).fit(X, y)
+    advised = r"numpy.searchsorted\(classifier.classes_, y\)"
+    with pytest.raises((TypeError, ValueError), match=advised):
+        classifier.fit_.report(tmp_path / "page", X, y)
+    numbers = np.searchsorted(classifier.classes_, y)
+    classifier.fit_.report(tmp_path / "page", X, numbers)
+    with pytest.raises(TypeError, match="y must hold real numbers, got <U1 values$"):
+        train(X, X[:, 0]).report(tmp_path / "page", X, np.repeat("a", 60))
 
 
 def test_weights_without_data(columns, tmp_path):

@@ -196,7 +196,15 @@ def _given(
     """Return the data if they may be those that the fit was trained on."""
     loss = LOSSES[fit.loss_name](**fit.loss_params)
     outputs = len(fit.coef) if fit.coef.ndim == 2 else None
-    examples, got, names = checked_examples(loss, X, y, sample_weight, outputs)
+    try:
+        examples, got, names = checked_examples(loss, X, y, sample_weight, outputs)
+    except (TypeError, ValueError) as error:
+        if not loss.has_labels or not str(error).startswith("y must"):
+            raise
+        raise type(error)(
+            f"{error}. Of a classifier pass the numbers of the labels: "
+            "numpy.searchsorted(classifier.classes_, y)"
+        ) from error
     n_samples, n_features = examples.X.shape
     if n_features != fit.coef.shape[-1]:
         raise ValueError(
