@@ -826,6 +826,26 @@ def test_problems_without_a_largest_stable_rate_are_refused(mpg):
         plots.learning_rate_regimes(minimize(lambda w: w, 1.0), fun=lambda w: w)
 
 
+LONG = "average_number_of_reservations_made_by_telephone_on_the_evening_before_at_9"
+
+
+def test_long_names_end_in_an_ellipsis_and_are_whole_in_the_report(pizza, tmp_path):
+    pd = pytest.importorskip("pandas")
+    X, y = pd.DataFrame({LONG: pizza[0]}), pd.Series(pizza[1], name=f"pizzas_{LONG}")
+    fit = train(X, y, learning_rate=0.001)
+    for ax in (plots.loss_contours(fit, X, y), plots.fitted_line(fit, X, y)):
+        ax.figure.draw_without_rendering()
+        assert ax.get_xlabel().endswith("...")
+        for label in (ax.xaxis.label, ax.yaxis.label):
+            box = label.get_window_extent()
+            assert ax.figure.bbox.x0 <= box.x0 < box.x1 <= ax.figure.bbox.x1
+            assert ax.figure.bbox.y0 <= box.y0 < box.y1 <= ax.figure.bbox.y1
+    fit.report(tmp_path / "page", X, y)
+    page = (tmp_path / "page").read_text()
+    assert f'<th scope="row">{LONG}</th>' in page
+    assert f"pizzas_{LONG} (target)" in page
+
+
 # The animation
 
 

@@ -435,6 +435,7 @@ def _draw(
 ) -> None:
     """Save the loss curve, and beside it the line through X and y, named last."""
     from gdfast.plots import fitted_line, loss_curve, new_axes
+    from gdfast.plots.axes import name_axis
 
     left, *right = new_axes(1 if line is None else 2)
     loss_curve(fit, ax=left)
@@ -443,7 +444,7 @@ def _draw(
     if line is not None:
         X, y, target = line
         fitted_line(fit, X, y, ax=right[0])
-        right[0].set_ylabel(target, parse_math=False)
+        name_axis(right[0].yaxis, target)
     figure: Any = left.figure
     with atomic_write(path) as file:
         figure.savefig(file, format=_suffix(path)[1:], dpi=150)

@@ -35,6 +35,7 @@ from gdfast.plots import (
     new_axes,
     parameters,
 )
+from gdfast.plots.axes import shortened
 from gdfast.plots.data import target_label
 from gdfast.rates import is_exact, stable_rate
 from gdfast.scaling import are_constant, column_ranges, column_scales
@@ -756,7 +757,7 @@ def _picture(ax: Axes, name: str, label: str, caption: str) -> str:
         for text in legend.get_texts():
             text.set_fontsize("medium")  # small letters were for the whole name
     for text in figure.findobj(Text):
-        text.set_text(_shortened(text.get_text()))
+        text.set_text(shortened(text.get_text(), MOST_LETTERS))
     file = io.StringIO()
     metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(file, format="svg", transparent=True, metadata=metadata)
@@ -789,15 +790,6 @@ def _plain_drawing() -> Iterator[None]:
         ) from error
     with matplotlib.style.context(["default", {"svg.hashsalt": "gdfast"}]):
         yield
-
-
-def _shortened(text: str) -> str:
-    """Return text that a picture has room for, in each of its lines."""
-    lines = text.split("\n")
-    return "\n".join(
-        line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 3] + "..."
-        for line in lines
-    )
 
 
 def _number(value: float) -> str:

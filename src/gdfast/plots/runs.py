@@ -10,6 +10,7 @@ from gdfast.plots.axes import (
     LOG_RANGE,
     add_legend,
     count_iterations,
+    name_axis,
     new_axes,
     next_look,
 )
@@ -145,7 +146,7 @@ def parameters(run: Any, *, ax: Axes | None = None) -> Axes:
         )
     count_iterations(ax)
     if len(path.labels) == 1:
-        ax.set_ylabel(path.labels[0], parse_math=False)
+        name_axis(ax.yaxis, path.labels[0])
         return ax
     ax.set_ylabel("value of the parameter")
     if len(path.labels) <= MOST_PARAMETERS:

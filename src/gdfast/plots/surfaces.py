@@ -16,6 +16,7 @@ from gdfast.plots.axes import (
     VERMILION,
     add_legend,
     check_axes_3d,
+    name_axis,
     new_axes,
     new_axes_3d,
     rows_apart,
@@ -399,7 +400,7 @@ def draw_curve(ax: Axes, scene: Landscape, view: View) -> None:
         room = 0.05 * (np.ptp(heights) or 1.0)
         ax.set_ylim(heights.min() - room, heights.max() + room)
     ax.set_xlim(view.low[0], view.high[0])
-    ax.set_xlabel(scene.labels[0], parse_math=False)
+    name_axis(ax.xaxis, scene.labels[0])
     ax.set_ylabel(scene.loss_label)
 
 
@@ -484,8 +485,8 @@ def draw_contours(ax: Axes, scene: Landscape, surface: Surface, *, bar: bool) ->
     ax.grid(visible=False)
     left, right = zip(*surface.view, strict=True)
     ax.set(xlim=left, ylim=right)
-    ax.set_xlabel(scene.labels[0], parse_math=False)
-    ax.set_ylabel(scene.labels[1], parse_math=False)
+    name_axis(ax.xaxis, scene.labels[0])
+    name_axis(ax.yaxis, scene.labels[1])
 
 
 def draw_path(ax: Axes, scene: Landscape, view: View) -> None:
@@ -782,8 +783,10 @@ def _draw_surface(ax: Axes3D, scene: Landscape, surface: Surface) -> None:
     )
     left, right = zip(*surface.view, strict=True)
     ax.set(xlim=left, ylim=right)
-    ax.set_xlabel(scene.labels[0], parse_math=False, labelpad=6)
-    ax.set_ylabel(scene.labels[1], parse_math=False, labelpad=6)
+    name_axis(ax.xaxis, scene.labels[0])
+    ax.xaxis.labelpad = 6
+    name_axis(ax.yaxis, scene.labels[1])
+    ax.yaxis.labelpad = 6
     label = scene.loss_label
     if scene.held:
         label += f"\nwhere {scene.held}"
