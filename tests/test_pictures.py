@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -747,6 +747,61 @@ def test_regimes_of_many_parameters_are_loss_curves(advertising):
     assert f"largest stable: {stable:.6g}" in axes[0].get_title()
 
 
+def labelled(rng, n_features, separable=False):
+    X = rng.normal(1.0, 3.0, (200, n_features))
+    noise = 0.0 if separable else rng.logistic(size=200)
+    return X, (X[:, 0] - 0.5 + noise > 0).astype(int)
+
+
+@pytest.mark.parametrize("n_features", [1, 3])
+def test_too_large_a_rate_of_a_loss_that_only_has_a_bound_does_not_settle(
+    n_features, rng
+):
+    X, y = labelled(rng, n_features)
+    bound = gdfast.learning_rates(X, y, loss="log_loss").max_stable
+    axes = plots.learning_rate_regimes(train(X, y, loss="log_loss"), X, y)
+    title, mark = axes[2].get_title().split("\n")
+    assert mark == f"largest stable ≥ {bound:.6g}"
+    rate = float(title.removeprefix("too large: "))
+    assert rate > 1.2 * bound  # at which it does settle
+    losses = [np.log(2)]
+    params = np.zeros(n_features + 1)
+    for _ in range(20):
+        design = np.c_[X, np.ones(len(X))]
+        params -= rate * design.T @ (1 / (1 + np.exp(-design @ params)) - y) / len(X)
+        losses.append(np.logaddexp(0, -(2 * y - 1) * (design @ params)).mean())
+    assert np.diff(losses)[10:].max() > 0.05 * (losses[0] - losses[-1])
+    # What lies between the bound and this rate is not known.
+    spans = axes[2].child_axes[0].patches
+    assert [span.get_x() for span in spans] == pytest.approx([0, bound, rate], rel=1e-3)
+    assert_readable(axes[0].figure)
+
+
+def test_a_large_rate_that_settles_is_not_called_too_large(rng):
+    X, y = labelled(rng, 1)
+    fit = train(X, y, loss="log_loss")
+    rates = gdfast.learning_rates(X, y, loss="log_loss").max_stable * np.array(
+        [0.1, 0.5, 1.1]
+    )
+    axes = plots.learning_rate_regimes(fit, X, y, learning_rates=rates)
+    assert axes[2].get_title().startswith("large, yet settles: ")
+    assert len(axes[2].child_axes[0].patches) == 2  # none is known to be too large
+    assert_readable(axes[0].figure)
+
+
+@pytest.mark.parametrize("width", [9, 6])
+def test_titles_of_the_regimes_fit_without_a_layout_engine(width, mpg):
+    figure = Figure(figsize=(width, 3))
+    axes = plots.learning_rate_regimes(train(*mpg), *mpg, axes=figure.subplots(1, 3))
+    figure.draw_without_rendering()
+    boxes = [ax.title.get_window_extent() for ax in axes]
+    assert all(box.y1 < figure.bbox.y1 for box in boxes)
+    for left, right in pairwise(boxes):
+        assert left.x1 < right.x0
+    assert len({ax.get_position().y1 for ax in axes}) == 1
+    assert all(ax.bbox.height > 150 for ax in axes)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -769,6 +824,26 @@ def test_problems_without_a_largest_stable_rate_are_refused(mpg):
         plots.learning_rate_regimes(train(X, y, loss="quantile"), X, y)
     with pytest.raises(ValueError, match="does not curve"):
         plots.learning_rate_regimes(minimize(lambda w: w, 1.0), fun=lambda w: w)
+
+
+LONG = "average_number_of_reservations_made_by_telephone_on_the_evening_before_at_9"
+
+
+def test_long_names_end_in_an_ellipsis_and_are_whole_in_the_report(pizza, tmp_path):
+    pd = pytest.importorskip("pandas")
+    X, y = pd.DataFrame({LONG: pizza[0]}), pd.Series(pizza[1], name=f"pizzas_{LONG}")
+    fit = train(X, y, learning_rate=0.001)
+    for ax in (plots.loss_contours(fit, X, y), plots.fitted_line(fit, X, y)):
+        ax.figure.draw_without_rendering()
+        assert ax.get_xlabel().endswith("...")
+        for label in (ax.xaxis.label, ax.yaxis.label):
+            box = label.get_window_extent()
+            assert ax.figure.bbox.x0 <= box.x0 < box.x1 <= ax.figure.bbox.x1
+            assert ax.figure.bbox.y0 <= box.y0 < box.y1 <= ax.figure.bbox.y1
+    fit.report(tmp_path / "page", X, y)
+    page = (tmp_path / "page").read_text()
+    assert f'<th scope="row">{LONG}</th>' in page
+    assert f"pizzas_{LONG} (target)" in page
 
 
 # The animation

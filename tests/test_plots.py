@@ -174,6 +174,16 @@ def test_few_steps_are_marked(n_steps, marked):
     assert (line.get_marker() == "o") == marked
 
 
+@pytest.mark.parametrize("max_iter", [5, 100])
+def test_many_runs_are_told_apart(max_iter):
+    ax = loss_curve(*(run(max_iter, rate) for rate in np.linspace(0.001, 0.02, 18)))
+    looks = [(line.get_color(), line.get_linestyle()) for line in ax.lines]
+    assert len(set(looks)) == 18
+    # What is dashed between its marks is a few dots in the legend.
+    marks = [line.get_marker() for line in ax.get_legend().get_lines()]
+    assert len(set(marks)) == (3 if max_iter == 5 else 1)
+
+
 def test_iterations_are_whole_numbers_with_separators():
     for n_steps in (1, 2, 3, 7):
         ax = loss_curve(with_losses(np.linspace(2, 1, n_steps)))

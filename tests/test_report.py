@@ -19,6 +19,7 @@ import matplotlib.style
 import gdfast
 from gdfast import cli, plots
 from gdfast.report import _axes, _picture
+from gdfast.sklearn import GDClassifier
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 posix = pytest.mark.skipif(os.name != "posix", reason="needs limits of POSIX")
@@ -415,6 +416,19 @@ def test_data_that_cannot_be_those_of_the_run(change, message, columns, tmp_path
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("names", [("ham", "spam"), (1, 2), ("a", "b", "c")])
+def test_labels_of_a_classifier_are_said_to_need_numbers(names, rng, tmp_path):
+    X, y = rng.normal(size=(60, 2)), np.repeat(names, 60 // len(names))
+    classifier = GDClassifier(max_iter=200, gtol=0.01).fit(X, y)
+    advised = r"numpy.searchsorted\(classifier.classes_, y\)"
+    with pytest.raises((TypeError, ValueError), match=advised):
+        classifier.fit_.report(tmp_path / "page", X, y)
+    numbers = np.searchsorted(classifier.classes_, y)
+    classifier.fit_.report(tmp_path / "page", X, numbers)
+    with pytest.raises(TypeError, match="y must hold real numbers, got <U1 values$"):
+        train(X, X[:, 0]).report(tmp_path / "page", X, np.repeat("a", 60))
+
+
 def test_weights_without_data(columns, tmp_path):
     with pytest.raises(ValueError, match="sample_weight must be given with X and y"):
         train(*columns).report(tmp_path / "report.html", sample_weight=np.ones(50))
@@ -540,6 +554,28 @@ def test_command(folder, capsys):
     assert rows["1"] == ["0.0000000000", "0.0000000000", "812.8666666667"]
     assert "0.0045551" in page.text
     assert "Pizzas (target)" in page.table("The columns of the data")
+
+
+def test_the_command_s_report_names_its_options(folder):
+    options = ["--target", "Pizzas", "--learning-rate", "0.0001", "--max-iter", "5"]
+    assert cli.main(["report", PIZZA, *options, "--gtol", "1e-6"]) == 0
+    page = Page((folder / "report.html").read_text())
+    assert "Stopped at --max-iter after 5" in page.text
+    assert "Pass --standardize, as" in page.text
+    assert "Pass a larger --learning-rate, as 0.0001" in page.text
+    assert "at --learning-rate auto, and --optimizer accelerated about" in page.text
+    settings = page.table("Arguments of the training")
+    assert settings["--max-iter"] == ["5"]
+    assert {"--loss", "--optimizer", "--standardize", "--gtol"} <= {*settings}
+    for name in ("standardize=", "learning_rate", "max_iter", "optimizer=", "gtol="):
+        assert name not in page.text
+
+
+def test_a_report_on_a_loss_with_a_bound_says_what_is_known(report, rng):
+    X = rng.normal(size=(50, 1))
+    y = (X[:, 0] + rng.normal(size=50) > 0).astype(int)
+    page = report(train(X, y, loss="log_loss"), X, y)
+    assert "cannot diverge below the learning rate" in page.text
 
 
 def test_command_on_a_run_that_diverges(folder, capsys):

@@ -109,13 +109,43 @@ def test_a_divergence_is_no_success():
     assert "learning_rate=1.1 is too large" in result.message
 
 
+def test_disp_prints_the_end_as_scipy_does(capsys):
+    def fun(x):
+        return (x**2).sum() + 3
+
+    result = minimize(fun, (1.0, 2.0), jac=lambda x: 2 * x, options={"disp": True})
+    message, *lines = capsys.readouterr().out.splitlines()
+    assert message == result.message
+    theirs = optimize.minimize(
+        fun, (1.0, 2.0), jac=lambda x: 2 * x, method="BFGS", options={"disp": True}
+    )
+    numbers = (theirs.nit, theirs.nfev, theirs.njev)
+    expected = capsys.readouterr().out.splitlines()[1:]
+    assert lines[0] == expected[0]
+    assert [line.rstrip("0123456789") for line in lines[1:]] == [
+        line.removesuffix(str(n)) for line, n in zip(expected[1:], numbers, strict=True)
+    ]
+    counts = [int(line.split(":")[1]) for line in lines[1:]]
+    assert counts == [result.nit, result.nfev, result.njev]
+    minimize(fun, (1.0, 2.0), options={"disp": False})
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["max_iter", "eps", "grad"])
+def test_unknown_options_warn_as_scipy_s(name):
+    with pytest.warns(
+        optimize.OptimizeWarning, match=f"^Unknown solver options: {name}$"
+    ) as noted:
+        result = minimize(rosen, START, options={"maxiter": 3, name: 5})
+    assert noted[0].filename == __file__
+    assert result.nit == 3
+
+
 def test_faults():
     with pytest.raises(ValueError, match="constraints must be left out"):
         minimize(rosen, START, constraints={"type": "eq", "fun": rosen})
     with pytest.warns(RuntimeWarning, match="does not use hess"):
         minimize(rosen, START, hess=lambda x: np.eye(2))
-    with pytest.raises(TypeError, match="unexpected keyword argument 'step'"):
-        minimize(rosen, START, options={"step": 3})
     with pytest.raises(ValueError, match="bounds must be a pair"):
         minimize(rosen, START, bounds=3)
     with pytest.raises(ValueError, match="x0 must be within bounds"):

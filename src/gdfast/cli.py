@@ -435,6 +435,7 @@ def _draw(
 ) -> None:
     """Save the loss curve, and beside it the line through X and y, named last."""
     from gdfast.plots import fitted_line, loss_curve, new_axes
+    from gdfast.plots.axes import name_axis
 
     left, *right = new_axes(1 if line is None else 2)
     loss_curve(fit, ax=left)
@@ -443,7 +444,7 @@ def _draw(
     if line is not None:
         X, y, target = line
         fitted_line(fit, X, y, ax=right[0])
-        right[0].set_ylabel(target, parse_math=False)
+        name_axis(right[0].yaxis, target)
     figure: Any = left.figure
     with atomic_write(path) as file:
         figure.savefig(file, format=_suffix(path)[1:], dpi=150)
@@ -457,7 +458,12 @@ def _write_report(
 
     target, name = arguments.target, os.path.basename(arguments.file)
     title = f"{target} in {name}: a linear model"
-    write(arguments.report, fit, X, y, title=title, target=target)
+    write(
+        *(arguments.report, fit, X, y),
+        title=title,
+        target=target,
+        worded=_in_options,
+    )
 
 
 def _summary(fit: Fit) -> str:
@@ -467,11 +473,17 @@ def _summary(fit: Fit) -> str:
 
 def _in_options(text: str) -> str:
     """Replace the names of arguments of `train` by options of this command."""
+
+    def option(match: re.Match[str]) -> str:
+        name, given, word = match.groups()
+        value = f" {word or ''}" if given not in ("", "=True") else ""
+        return f"--{name.replace('_', '-')}{value}"
+
     return re.sub(
         r"\b(standardize|learning_rate|max_iter|max_seconds|alpha|l1_ratio|batch_size|"
-        r"[gxf]tol)"
-        r"(=True|=|)",
-        lambda match: f"--{match[1].replace('_', '-')}{' ' * (match[2] == '=')}",
+        r"[gxf]tol|optimizer(?==)|\A(?:loss|optimizer|shuffle)\Z)"
+        r'(=True|="(\w+)"|=|)',
+        option,
         text,
     )
 

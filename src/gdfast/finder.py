@@ -58,7 +58,8 @@ class LearningRates:
     Parameters
     ----------
     max_stable : float
-        The rate above which plain gradient descent diverges, 2 / L.
+        The rate above which plain gradient descent diverges, 2 / L; of a loss that is
+        not a square, and with "l1", a rate below which it cannot.
     best : float or None
         Its best constant rate, 2 / (L + mu).
     condition : float or None

@@ -337,8 +337,9 @@ class Fit(Kept):
         X : array-like, CSR matrix or data frame, of shape (n_samples, n_features)
             The features that it was trained on; None for a report without data.
         y : array-like, shape (n_samples,) or (n_samples, n_outputs)
-            The targets that it was trained on. A name of theirs (a pandas or polars
-            Series has one) is what the report calls them.
+            The targets that it was trained on; of a classifier the numbers of its
+            labels, ``numpy.searchsorted(classifier.classes_, y)``. A name of theirs (a
+            pandas or polars Series has one) is what the report calls them.
         sample_weight : array-like, shape (n_samples,), or None
             The weights that it was trained with; of a run with `class_weight`, the
             products of both.

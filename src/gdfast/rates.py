@@ -78,6 +78,24 @@ def safe_rate(curvature: float, examples: Examples) -> float:
     return 1 / curvature
 
 
+def is_exact(loss: Loss, l1: float) -> bool:
+    """Whether a largest stable rate is the very largest, and not a bound below it.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss of one example.
+    l1 : float
+        Factor of the sum of abs(coef).
+
+    Returns
+    -------
+    bool
+        True if the objective curves everywhere as much as it does at most.
+    """
+    return loss.quadratic and not l1
+
+
 def stable_rate(rule: Optimizer, curvature: float) -> float:
     """Return the learning rate above which a rule diverges.
 

@@ -12,7 +12,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +35,9 @@ from gdfast.plots import (
     new_axes,
     parameters,
 )
-from gdfast.rates import stable_rate
+from gdfast.plots.axes import shortened
+from gdfast.plots.data import target_label
+from gdfast.rates import is_exact, stable_rate
 from gdfast.scaling import are_constant, column_ranges, column_scales
 from gdfast.sums import Examples
 from gdfast.threads import Team
@@ -147,6 +149,7 @@ def write(
     sample_weight: ArrayLike | None = None,
     title: str | None = None,
     target: str | None = None,
+    worded: Callable[[str], str] = str,
 ) -> None:
     """Write a report of a run, as `Fit.report`.
 
@@ -164,6 +167,9 @@ def write(
         Heading of the page.
     target : str or None
         Name of what is predicted; None for that of `y`.
+    worded : callable
+        Takes text in which arguments of `train` may be named, and returns it for those
+        who know them by other names.
 
     Raises
     ------
@@ -180,7 +186,7 @@ def write(
         raise ValueError("sample_weight must be given with X and y")
     given = None if X is None else _given(fit, X, y, sample_weight, target)
     with _plain_drawing():
-        content = _page(fit, given, title or _title(given)).encode()
+        content = _page(fit, given, title or _title(given), worded).encode()
     with atomic_write(path) as file:
         file.write(content)
 
@@ -191,7 +197,15 @@ def _given(
     """Return the data if they may be those that the fit was trained on."""
     loss = LOSSES[fit.loss_name](**fit.loss_params)
     outputs = len(fit.coef) if fit.coef.ndim == 2 else None
-    examples, got, names = checked_examples(loss, X, y, sample_weight, outputs)
+    try:
+        examples, got, names = checked_examples(loss, X, y, sample_weight, outputs)
+    except (TypeError, ValueError) as error:
+        if not loss.has_labels or not str(error).startswith("y must"):
+            raise
+        raise type(error)(
+            f"{error}. Of a classifier pass the numbers of the labels: "
+            "numpy.searchsorted(classifier.classes_, y)"
+        ) from error
     n_samples, n_features = examples.X.shape
     if n_features != fit.coef.shape[-1]:
         raise ValueError(
@@ -206,8 +220,7 @@ def _given(
     if got != outputs:
         raise ValueError(f"y has {got} outputs, but the model has one")
     if target is None:
-        name = getattr(y, "name", None)
-        target = name if isinstance(name, str) else "y"
+        target = target_label(y)
     names = fit.feature_names or names or _numbered(n_features)
     return Given(X, y, sample_weight, examples, loss, names, target)
 
@@ -224,18 +237,20 @@ def _title(given: Given | None) -> str:
     return f"Report of a linear model of {given.target}"
 
 
-def _page(fit: Fit, given: Given | None, title: str) -> str:
+def _page(
+    fit: Fit, given: Given | None, title: str, worded: Callable[[str], str]
+) -> str:
     """Return the whole page."""
     found, rates = None, ""
     if given is not None:
-        found, rates = _rates(fit, given)
+        found, rates = _rates(fit, given, worded)
     sections = [
-        ("Advice", "" if given is None else _advice(fit, given, found)),
+        ("Advice", "" if given is None else _advice(fit, given, found, worded)),
         ("Model", _model(fit, given)),
         ("The run", _run(fit, given)),
         ("Data", "" if given is None else _data(given)),
         ("Learning rates", rates),
-        ("Settings", _settings(fit)),
+        ("Settings", _settings(fit, worded)),
     ]
     body = "".join(
         f"<section>\n<h2>{heading}</h2>\n{content}</section>\n"
@@ -246,12 +261,13 @@ def _page(fit: Fit, given: Given | None, title: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"<main>\n<h1>{_text(title)}</h1>\n{_outcome(fit, given)}{body}</main>\n"
+        f"<main>\n<h1>{_text(title)}</h1>\n"
+        f"{_outcome(fit, given, worded)}{body}</main>\n"
         f"<footer>Written by gdfast {_text(__version__)}.</footer>\n</body>\n</html>\n"
     )
 
 
-def _outcome(fit: Fit, given: Given | None) -> str:
+def _outcome(fit: Fit, given: Given | None, worded: Callable[[str], str]) -> str:
     """Return how the run ended, in words and in figures."""
     kind, word = "", "Not converged."
     if fit.converged:
@@ -263,7 +279,7 @@ def _outcome(fit: Fit, given: Given | None) -> str:
         rows.append(("rows trained on", f"{fit.n_samples:,}"))
     return (
         f'<p class="verdict {kind}"><strong>{word}</strong> '
-        f"{_text(fit.stop_reason)}</p>\n"
+        f"{_text(worded(fit.stop_reason))}</p>\n"
         + _table("The run in figures", (), [list(row) for row in rows])
     )
 
@@ -312,7 +328,7 @@ def _model(fit: Fit, given: Given | None) -> str:
         [name, *map(_number, row)]
         for name, row in zip(names[: len(shown)], shown, strict=True)
     ]
-    if fit.settings.get("fit_intercept", np.any(fit.intercept)):
+    if _has_intercept(fit):
         constants = np.atleast_1d(fit.intercept)[: len(outputs)]
         rows.append(["intercept", *map(_number, constants)])
     notes = [_meaning(fit)]
@@ -521,7 +537,9 @@ def _has_intercept(fit: Fit) -> bool:
     return bool(fit.settings.get("fit_intercept", np.any(fit.intercept)))
 
 
-def _rates(fit: Fit, given: Given) -> tuple[LearningRates | None, str]:
+def _rates(
+    fit: Fit, given: Given, worded: Callable[[str], str]
+) -> tuple[LearningRates | None, str]:
     """Return the learning rates that the data allow, also as HTML."""
     if _lacks_weights(fit, given):
         return None, (
@@ -530,12 +548,14 @@ def _rates(fit: Fit, given: Given) -> tuple[LearningRates | None, str]:
         )
     found, why_not = _learning_rates(fit, given, fit.standardized)
     if found is None:
-        return None, f"<p>None follow from the data: {_text(why_not)}.</p>\n"
+        return None, f"<p>None follow from the data: {_text(worded(why_not))}.</p>\n"
     columns = "standardised columns" if fit.standardized else "the columns as they are"
     if fit.method == "batches":
         columns = f"all rows of {columns}"
+    exact = is_exact(given.loss, fit.penalty.get("l1", 0.0))
     text = (
-        f"On {columns}, plain gradient descent diverges above the learning rate "
+        f"On {columns}, plain gradient descent "
+        f"{'diverges above' if exact else 'cannot diverge below'} the learning rate "
         f"{found.max_stable:.6g}"
     )
     if found.best is not None:
@@ -543,7 +563,7 @@ def _rates(fit: Fit, given: Given) -> tuple[LearningRates | None, str]:
     head, *rows = found.cells()
     table = _table("What each update rule takes", head, rows)
     return found, (
-        f"<p>{text}. {found.curvatures()}</p>\n{table}{_regimes(fit, given)}"
+        f"<p>{text}. {worded(found.curvatures())}</p>\n{table}{_regimes(fit, given)}"
     )
 
 
@@ -561,14 +581,19 @@ def _regimes(fit: Fit, given: Given) -> str:
         axes=[_axes(THIRD_INCHES) for _ in range(3)],
     )
     pictures = []
-    for ax, regime in zip(axes, ("too small", "right", "too large"), strict=True):
+    for ax, name in zip(axes, ("too-small", "right", "too-large"), strict=True):
+        regime, _, _ = ax.get_title().partition(":")
         label = f"Up to twenty steps of gradient descent at a rate that is {regime}"
-        name = regime.replace(" ", "-")
         pictures.append(_picture(ax, name, label, f"{label}."))
     return _beside(pictures, "three")
 
 
-def _advice(fit: Fit, given: Given, found: LearningRates | None) -> str:
+def _advice(
+    fit: Fit,
+    given: Given,
+    found: LearningRates | None,
+    worded: Callable[[str], str],
+) -> str:
     """Return what would make such a run better."""
     topics = {
         "Scaling": _on_scaling(fit, given, found),
@@ -576,7 +601,7 @@ def _advice(fit: Fit, given: Given, found: LearningRates | None) -> str:
         "Iterations": _on_iterations(fit, found),
     }
     items = "".join(
-        f"<li><strong>{topic}.</strong> {_text(text)}</li>\n"
+        f"<li><strong>{topic}.</strong> {_text(worded(text))}</li>\n"
         for topic, text in topics.items()
         if text
     )
@@ -654,7 +679,7 @@ def _on_iterations(fit: Fit, found: LearningRates | None) -> str:
     )
 
 
-def _settings(fit: Fit) -> str:
+def _settings(fit: Fit, worded: Callable[[str], str]) -> str:
     """Return what the run was asked to do."""
     rows: list[tuple[str, str]] = [("loss", fit.loss_name)]
     rows += [(name, f"{value:g}") for name, value in fit.loss_params.items()]
@@ -675,7 +700,7 @@ def _settings(fit: Fit) -> str:
             if value is not None
         ]
     rows.append(("steps made on", fit.method))
-    cells = [[name, value] for name, value in rows]
+    cells = [[worded(name), value] for name, value in rows]
     return _table("Arguments of the training", ["argument", "value"], cells)
 
 
@@ -732,7 +757,7 @@ def _picture(ax: Axes, name: str, label: str, caption: str) -> str:
         for text in legend.get_texts():
             text.set_fontsize("medium")  # small letters were for the whole name
     for text in figure.findobj(Text):
-        text.set_text(_shortened(text.get_text()))
+        text.set_text(shortened(text.get_text(), MOST_LETTERS))
     file = io.StringIO()
     metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(file, format="svg", transparent=True, metadata=metadata)
@@ -765,15 +790,6 @@ def _plain_drawing() -> Iterator[None]:
         ) from error
     with matplotlib.style.context(["default", {"svg.hashsalt": "gdfast"}]):
         yield
-
-
-def _shortened(text: str) -> str:
-    """Return text that a picture has room for, in each of its lines."""
-    lines = text.split("\n")
-    return "\n".join(
-        line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 3] + "..."
-        for line in lines
-    )
 
 
 def _number(value: float) -> str:

@@ -15,6 +15,9 @@ from gdfast.minimization import minimize
 from gdfast.stopping import ConvergenceWarning
 
 GTOL = 1e-5  # as of SciPy's methods that go by the gradient
+# Of `minimize`, but not an option here: SciPy has arguments of its own for it, or the
+# option maxiter.
+NO_OPTIONS = {"fun", "x0", "args", "grad", "bounds", "callback", "max_iter"}
 
 
 def scipy_method(
@@ -30,6 +33,7 @@ def scipy_method(
     callback: Callable[..., Any] | None = None,
     tol: float | None = None,
     maxiter: int = 1000,
+    disp: bool = False,
     **options: Any,
 ) -> Any:
     """Minimise a function for `scipy.optimize.minimize`, as its `method`.
@@ -59,6 +63,8 @@ def scipy_method(
         tolerance is given.
     maxiter : int
         Its `max_iter`.
+    disp : bool
+        Whether to print how it ended: the message, the value, and what was counted.
     **options
         Further ones of its arguments: `optimizer`, `learning_rate`, `xtol` and so on.
 
@@ -77,6 +83,8 @@ def scipy_method(
     -----
     RuntimeWarning
         If there is `hess` or `hessp`.
+    scipy.optimize.OptimizeWarning
+        If there are options of other names, which are left out.
 
     Notes
     -----
@@ -94,7 +102,7 @@ def scipy_method(
     >>> result.success, result.x.round(4)
     (True, array([1., 1.]))
     """
-    from scipy.optimize import OptimizeResult
+    from scipy.optimize import OptimizeResult, OptimizeWarning
 
     if not isinstance(constraints, (list, tuple)) or constraints:
         raise ValueError("constraints must be left out: only bounds can be kept")
@@ -104,6 +112,15 @@ def scipy_method(
             RuntimeWarning,
             stacklevel=3,
         )
+    known = inspect.signature(minimize).parameters.keys() - NO_OPTIONS
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        warnings.warn(
+            f"Unknown solver options: {', '.join(unknown)}",
+            OptimizeWarning,
+            stacklevel=3,
+        )
+        options = {name: options[name] for name in options if name in known}
     given = [name for name in ("gtol", "xtol", "ftol") if name in options]
     if tol is not None or not given:
         options.setdefault("gtol", GTOL if tol is None else tol)
@@ -133,6 +150,15 @@ def scipy_method(
         status = 0 if found.converged else 1
     except DivergenceError as error:
         found, status = error.fit, 2
+    if disp:
+        print(
+            found.stop_reason,
+            f"         Current function value: {found.fun:f}",
+            f"         Iterations: {found.n_iter}",
+            f"         Function evaluations: {found.nfev}",
+            f"         Gradient evaluations: {found.njev}",
+            sep="\n",
+        )
     return OptimizeResult(
         x=found.x,
         fun=found.fun,

@@ -300,7 +300,135 @@ def rates_from(
     return steps
 
 
-class Descent:
+class Pieces:
+    """Steps on rows, in calls of the kernel that take some milliseconds each.
+
+    Parameters
+    ----------
+    task : Task
+        What is asked for.
+    X : ndarray of float32 or float64, shape (n_samples, n_features), or CSR
+        Features.
+    targets : ndarray, shape (n_samples,)
+        What the kernel takes for them.
+    sample_weight : ndarray of float64, shape (n_samples,), or None
+        Factors of the updates; None for 1.
+    steps : kernel.Stochastic or kernel.StochasticOutputs
+        Makes them.
+    t : float
+        Number of the first step.
+    class_factor : float
+        What may multiply the factor of an update.
+    n_outputs : int or None
+        How many outputs it makes steps on; None for a single one, whose sums have no
+        axis of outputs.
+    values : int
+        Work of a call, as `PIECE_VALUES`.
+
+    Notes
+    -----
+    How the steps of an epoch are cut into calls of the kernel depends on the shape of X
+    and on the number of outputs alone.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        X: Matrix,
+        targets: NDArray[Any],
+        sample_weight: Doubles | None,
+        steps: Any,
+        t: float,
+        class_factor: float = 1.0,
+        n_outputs: int | None = None,
+        values: int = PIECE_VALUES,
+    ) -> None:
+        self.steps = steps
+        self.rates = Rates(task, t)
+        largest = 1.0 if sample_weight is None else float(sample_weight.max())
+        self._safe_rate = safe_rate(task, X, largest * class_factor)
+        n_rows, work = X.shape
+        self._step: Callable[..., None] = steps.step
+        self._data: tuple[Any, ...] = (X, targets, sample_weight)
+        if isinstance(X, CSR):
+            self._step = steps.step_csr
+            self._data = (X.data, X.indices, X.indptr, targets, sample_weight)
+            work = SPARSE_VALUES * X.size // n_rows
+        self._sums = (4,) if n_outputs is None else (n_outputs, 4)
+        self._piece: int = max(1, values // ((work + ROW_VALUES) * (n_outputs or 1)))
+
+    def fitting(self, n_rows: int) -> int:
+        """Return how many epochs of so many rows one call makes."""
+        return max(1, self._piece // n_rows)
+
+    def epochs(
+        self,
+        order: NDArray[np.intp],
+        n_epochs: int,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Doubles:
+        """Make a step on each of some rows.
+
+        Parameters
+        ----------
+        order : ndarray of intp
+            The rows of all epochs, in the order of the steps.
+        n_epochs : int
+            How many these are; if more than one, not more than `fitting`.
+        stopped : callable
+            Whether what follows is not wanted any more.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_epochs, 4) or (n_epochs, n_outputs, 4)
+            Sums of the losses, and of losses and penalties, what is finite if the model
+            is, and what is if all predictions are.
+        """
+        seen = np.empty((n_epochs, *self._sums))
+        total = np.zeros(self._sums)
+        for start in range(0, len(order), self._piece):
+            if start and stopped():
+                break
+            rows = order[start : start + self._piece]
+            rates = self.rates.take(len(rows))
+            self.steps.in_order = bool(rates[0] > self._safe_rate)
+            self._step(*self._data, rows, rates, seen)
+            if len(rows) < len(order):
+                total += seen[0]
+                seen[0][..., [0, 1, 3]] = total[..., [0, 1, 3]]
+        return seen
+
+
+def rules_of(
+    task: Task, X: Matrix
+) -> tuple[int, float, float, float, float, float, float]:
+    """Return what the kernel takes of a task for one output and for several.
+
+    Parameters
+    ----------
+    task : Task
+        What is asked for.
+    X : ndarray of float32 or float64, shape (n_samples, n_features), or CSR
+        Features.
+
+    Returns
+    -------
+    rule, aggressiveness, alpha, l1, l2, intercept_rate, average_from : int, float
+        Its arguments of these names.
+    """
+    intercept_rate = SPARSE_INTERCEPT if isinstance(X, CSR) else 1.0
+    return (
+        RULES.get(task.schedule, 0),
+        task.eta0,
+        task.alpha,
+        task.l1,
+        task.l2,
+        intercept_rate if task.fit_intercept else 0.0,
+        float(task.average) if task.average else math.inf,
+    )
+
+
+class Descent(Pieces):
     """Steps on the rows of one output.
 
     Parameters
@@ -319,12 +447,9 @@ class Descent:
         Number of the first step.
     room : ndarray of float64, shape (lanes(n_features),), changed, or None
         Memory for the coefficients; None for some of its own.
-
-    Notes
-    -----
-    How the steps of an epoch are cut into calls of the kernel depends on the shape of X
-    alone.
     """
+
+    steps: kernel.Stochastic
 
     def __init__(
         self,
@@ -336,83 +461,22 @@ class Descent:
         t: float,
         room: Doubles | None = None,
     ) -> None:
-        n_rows, n_features = X.shape
-        sparse = isinstance(X, CSR)
-        self.n_features = n_features
-        self.rates = Rates(task, t)
+        self.n_features = X.shape[1]
         self._coef = padded(start.coef, room)
         self._mean = None if start.mean_coef is None else padded(start.mean_coef)
-        intercept_rate = SPARSE_INTERCEPT if sparse else 1.0
-        self.steps = kernel.Stochastic(
+        steps = kernel.Stochastic(
             task.kind,
             task.param,
-            n_features,
+            self.n_features,
             self._coef,
             self._mean,
             np.zeros_like(self._coef) if task.l1 else None,
-            RULES.get(task.schedule, 0),
-            task.eta0,
-            task.alpha,
-            task.l1,
-            task.l2,
-            intercept_rate if task.fit_intercept else 0.0,
-            float(task.average) if task.average else math.inf,
+            *rules_of(task, X),
         )
-        self.steps.intercept = start.intercept
-        self.steps.mean_intercept = start.mean_intercept
-        self.steps.t = t
-        largest = 1.0 if sample_weight is None else float(sample_weight.max())
-        self._safe_rate = safe_rate(task, X, largest)
-        self._step: Callable[..., None] = self.steps.step
-        self._data: tuple[Any, ...] = (X, y, sample_weight)
-        work = n_features
-        if sparse:
-            self._step = self.steps.step_csr
-            self._data = (X.data, X.indices, X.indptr, y, sample_weight)
-            work = SPARSE_VALUES * X.size // n_rows
-        self._piece = max(1, PIECE_VALUES // (work + ROW_VALUES))
-
-    def fitting(self, n_rows: int) -> int:
-        """Return how many epochs of so many rows one call makes."""
-        fitting: int = self._piece // n_rows
-        return max(1, fitting)
-
-    def epochs(
-        self,
-        order: NDArray[np.intp],
-        n_epochs: int,
-        stopped: Callable[[], bool],
-    ) -> Doubles:
-        """Make a step on each of some rows.
-
-        Parameters
-        ----------
-        order : ndarray of intp
-            The rows of all epochs, in the order of the steps.
-        n_epochs : int
-            How many these are; if more than one, not more than `fitting`.
-        stopped : callable
-            Whether what follows is not wanted any more.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_epochs, 4)
-            Sums of the losses, and of losses and penalties, what is finite if the model
-            is, and what is if all predictions are.
-        """
-        seen = np.empty((n_epochs, 4))
-        total = np.zeros(4)
-        for start in range(0, len(order), self._piece):
-            if start and stopped():
-                break
-            rows = order[start : start + self._piece]
-            rates = self.rates.take(len(rows))
-            self.steps.in_order = bool(rates[0] > self._safe_rate)
-            self._step(*self._data, rows, rates, seen)
-            if len(rows) < len(order):
-                total += seen[0]
-                seen[0, [0, 1, 3]] = total[[0, 1, 3]]
-        return seen
+        steps.intercept = start.intercept
+        steps.mean_intercept = start.mean_intercept
+        steps.t = t
+        super().__init__(task, X, y, sample_weight, steps, t)
 
     @property
     def stored(self) -> Doubles:
@@ -607,7 +671,7 @@ class Course:
         Parameters
         ----------
         trace : list of list of float
-            What each has seen, see `Descent.epochs`.
+            What each has seen, see `Pieces.epochs`.
         score : callable or None
             Returns the score of the rows held out, if there are any: of a single epoch.
 
@@ -790,7 +854,7 @@ class Classes(NamedTuple):
         return np.where(self.label == output, 1.0, self.low)
 
 
-class DescentTogether:
+class DescentTogether(Pieces):
     """Steps on the rows of one output for each class, which take them together.
 
     Parameters
@@ -814,6 +878,8 @@ class DescentTogether:
         The outputs that steps are made of.
     """
 
+    steps: kernel.StochasticOutputs
+
     def __init__(
         self,
         task: Task,
@@ -823,17 +889,13 @@ class DescentTogether:
         starts: list[Model],
         t: float,
     ) -> None:
-        sparse = isinstance(X, CSR)
         self.active = list(range(len(starts)))
-        self.rates = Rates(task, t)
         self._X, self._weight = X, sample_weight
         self._classes = classes
-        self._label = classes.label
         coef = side_by_side([start.coef for start in starts])
         means = [start.mean_coef for start in starts if start.mean_coef is not None]
         self._averages = bool(means)
-        intercept_rate = SPARSE_INTERCEPT if sparse else 1.0
-        self.steps = kernel.StochasticOutputs(
+        steps = kernel.StochasticOutputs(
             task.kind,
             task.param,
             X.shape[1],
@@ -844,58 +906,16 @@ class DescentTogether:
             np.array([start.mean_intercept for start in starts]),
             classes.weight,
             classes.low,
-            RULES.get(task.schedule, 0),
-            task.eta0,
-            task.alpha,
-            task.l1,
-            task.l2,
-            intercept_rate if task.fit_intercept else 0.0,
-            float(task.average) if task.average else math.inf,
+            *rules_of(task, X),
             t,
         )
-        largest = 1.0 if sample_weight is None else float(sample_weight.max())
-        largest *= max(1.0, float(classes.weight.max()))
-        self._safe_rate = safe_rate(task, X, largest)
-        self._step: Callable[..., None] = self.steps.step
-        self._data: tuple[Any, ...] = (X,)
-        work = X.shape[1]
-        if isinstance(X, CSR):
-            self._step = self.steps.step_csr
-            self._data = X.data, X.indices, X.indptr
-            work = SPARSE_VALUES * X.size // len(X)
-        # Each call looks at all coefficients at its end; that is to be a small part.
-        values = max(PIECE_VALUES, 16 * coef.size)
-        self._piece = max(1, values // ((work + ROW_VALUES) * len(starts)))
-
-    def fitting(self, n_rows: int) -> int:
-        """Return how many epochs of so many rows one call makes."""
-        fitting: int = self._piece // n_rows
-        return max(1, fitting)
-
-    def epochs(self, order: NDArray[np.intp], n_epochs: int) -> Doubles:
-        """Make a step on each of some rows.
-
-        Parameters
-        ----------
-        order, n_epochs
-            As for `Descent`.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_epochs, n_active, 4)
-            Of every epoch and active output, what `Descent.epochs` returns.
-        """
-        seen = np.empty((n_epochs, len(self.active), 4))
-        total = np.zeros(seen.shape[1:])
-        for start in range(0, len(order), self._piece):
-            rows = order[start : start + self._piece]
-            rates = self.rates.take(len(rows))
-            self.steps.in_order = bool(rates[0] > self._safe_rate)
-            self._step(*self._data, self._label, self._weight, rows, rates, seen)
-            if len(rows) < len(order):
-                total += seen[0]
-                seen[0][:, [0, 1, 3]] = total[:, [0, 1, 3]]
-        return seen
+        super().__init__(
+            *(task, X, classes.label, sample_weight, steps, t),
+            class_factor=max(1.0, float(classes.weight.max())),
+            n_outputs=len(starts),
+            # Each call looks at all coefficients at its end, a small part of its work.
+            values=max(PIECE_VALUES, 16 * coef.size),
+        )
 
     def score(self, output: int, held_out: HeldOut) -> float:
         """Return how good an active output is on rows held out.
@@ -949,7 +969,9 @@ class DescentTogether:
             self.active.remove(output)
         places = np.full(len(self._classes.weight), len(self.active))
         places[self.active] = np.arange(len(self.active))
-        self._label = places[self._classes.label]
+        label = places[self._classes.label]
+        self._data = (*self._data[:-2], label, self._weight)
+        self._sums = (len(self.active), 4)
 
 
 def side_by_side(rows: list[Floats]) -> Doubles:
@@ -1058,5 +1080,5 @@ def _loss_of_nothing(
     """Return the mean loss of some rows where all coefficients are 0."""
     still = task._replace(schedule="constant", l1=0.0, l2=0.0, average=0, curvature=0.0)
     descent = Descent(still, X, y, np.zeros(len(y)), Model(np.zeros(X.shape[1])), 1.0)
-    trace = descent.epochs(rows, 1, lambda: False)
+    trace = descent.epochs(rows, 1)
     return float(trace[0, 0]) / len(rows)

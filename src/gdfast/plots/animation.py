@@ -149,7 +149,7 @@ def animate(
         assert y is not None
         updates = [_line(left, run, X, y, way.params[rows])]
     else:
-        updates = [_loss(left, run, scene)]
+        updates = [_loss(left, run)]
     updates.append(_way(right, scene, view))
 
     from matplotlib.animation import FuncAnimation, HTMLWriter, PillowWriter
@@ -233,7 +233,7 @@ def _line(ax: Axes, run: Any, X: Any, y: Any, shown: Doubles) -> Update:
     return update
 
 
-def _loss(ax: Axes, run: Any, scene: Landscape) -> Update:
+def _loss(ax: Axes, run: Any) -> Update:
     """Draw the loss curve, and return what moves a dot on it."""
     loss_curve(run, ax=ax)
     curve = ax.lines[-1]
@@ -258,7 +258,7 @@ def _way(ax: Axes, scene: Landscape, view: View) -> Update:
     else:
         surface = surface_of(scene, view)
         draw_contours(ax, scene, surface, bar=True)
-        mark_minimum(ax, scene, surface)
+        mark_minimum(ax, surface)
         coordinates = scene.points
     kept = rows_apart(view.parts(near(scene.points, view)), STEP_APART)
     halo = withStroke(linewidth=3.6, foreground="white", alpha=0.8)

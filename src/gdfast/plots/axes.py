@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without
 # its black and its yellow: they vanish on dark and on light backgrounds.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Of lines and marks, for as many rounds of the colours.
+STYLES, MARKS = ("-", "--", ":"), ("o", "s", "^")
 BLUE, VERMILION, GREEN = COLOURS[:3]
 INK = "#222222"
 # Of a surface: rises evenly in lightness, so it reads in grey and to any eye.
@@ -26,6 +28,8 @@ COLOUR_MAP = "viridis"
 
 MOST_MARKED_STEPS = 30
 TICK_DIGITS = 6
+LETTER_WIDTH = 0.58  # of its height, on the average
+FEWEST_LETTERS = 34  # of a name, however small the axes are
 SMALLEST_LETTERS = 6.0  # of a legend, in points
 MOST_POINTS = 5000  # of data, and of a path: what lies between cannot be seen
 
@@ -157,20 +161,69 @@ def write_out_ticks(*axes: Axis) -> None:
         axis.set_major_formatter(lambda value, _: text_of(value, TICK_DIGITS))
 
 
-def next_colour(ax: Axes) -> str:
-    """Return the colour of the next line.
+def name_axis(axis: Axis, name: str) -> None:
+    """Label an axis with a name of the caller's, shortened to what there is room for.
+
+    Parameters
+    ----------
+    axis : matplotlib.axis.Axis
+        The axis.
+    name : str
+        The name, which is no formula if it has dollar signs.
+    """
+    box = axis.axes.bbox
+    length = box.height if axis is axis.axes.yaxis else box.width
+    figure: Any = axis.axes.figure
+    inches = length / figure.dpi
+    letters = int(72 * inches / (LETTER_WIDTH * float(axis.label.get_fontsize())))
+    text = shortened(name, max(letters, FEWEST_LETTERS))
+    axis.set_label_text(text, parse_math=False)
+
+
+def shortened(text: str, letters: int) -> str:
+    """Return text that ends in an ellipsis where it is too long.
+
+    Parameters
+    ----------
+    text : str
+        A line or several.
+    letters : int
+        How many there may be in each.
+
+    Returns
+    -------
+    str
+        The text.
+    """
+    lines = text.split("\n")
+    return "\n".join(
+        line if len(line) <= letters else f"{line[: letters - 3]}..." for line in lines
+    )
+
+
+def next_look(ax: Axes, n_points: int) -> dict[str, Any]:
+    """Return what tells the next line from those before it.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
         Where it will be.
+    n_points : int
+        How many points it has; few are marked.
 
     Returns
     -------
-    str
-        The colour.
+    dict
+        Properties of a `matplotlib.lines.Line2D`: its colour, and the style and mark of
+        this round of the colours.
     """
-    return COLOURS[len(ax.lines) % len(COLOURS)]
+    rounds, number = divmod(len(ax.lines), len(COLOURS))
+    rounds %= len(STYLES)
+    return {
+        "color": COLOURS[number],
+        "linestyle": STYLES[rounds],
+        "marker": MARKS[rounds] if n_points <= MOST_MARKED_STEPS else "",
+    }
 
 
 def add_legend(ax: Axes, *, plain: bool = False, **options: Any) -> Legend:

@@ -16,6 +16,7 @@ from gdfast.plots.axes import (
     VERMILION,
     add_legend_above_data,
     check_axes_3d,
+    name_axis,
     new_axes,
     new_axes_3d,
     sample_with_ends,
@@ -197,8 +198,8 @@ def fitted_line(
         label=_equation(model, response.name),
     )
     # Names are anybody's text: a "$" in one is a dollar, not mathematics.
-    ax.set_xlabel(feature_label(model, 0), parse_math=False)
-    ax.set_ylabel(target_label(y), parse_math=False)
+    name_axis(ax.xaxis, feature_label(model, 0))
+    name_axis(ax.yaxis, target_label(y))
     add_legend_above_data(ax)
     return ax
 
@@ -294,9 +295,9 @@ def fitted_plane(
     ax.plot_surface(
         *grid, level, color=VERMILION, alpha=0.45, linewidth=0, shade=False, zorder=2
     )
-    ax.set_xlabel(feature_label(model, 0), parse_math=False)
-    ax.set_ylabel(feature_label(model, 1), parse_math=False)
-    ax.set_zlabel(target_label(y), parse_math=False)
+    name_axis(ax.xaxis, feature_label(model, 0))
+    name_axis(ax.yaxis, feature_label(model, 1))
+    name_axis(ax.zaxis, target_label(y))
     return ax
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from gdfast.plots.surfaces import (
     mark_minimum,
     surface_of,
 )
+from gdfast.rates import is_exact
 from gdfast.training import train
 
 if TYPE_CHECKING:
@@ -34,10 +36,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 REGIMES = ("too small", "right", "too large")
+SETTLED = "large, yet settles"  # of a rate that was meant to be too large
 # Of the largest stable rate: at 1/2, which "auto" stands for, a function of one
 # parameter would be at its minimum after one step.
 SHARES = (0.01, 0.3, 1.1)
-STABLE, UNSTABLE = "#B9D9EA", "#F3C9A8"  # blue and vermilion, pale
+MOST_DOUBLINGS = 8  # of the last one, until its run does not settle
+RISE = 0.05  # of the fall since the start: what a run that settles does not rise by
+TITLE_LETTERS = 11  # in points
+ROOM = 1.15  # of the width of axes: how wide titles may be
+STABLE, UNKNOWN, UNSTABLE = "#B9D9EA", "#DDDDDD", "#F3C9A8"  # blue, grey, vermilion
 DIFFERENCE = 1e-4  # of the view: the step of a second difference
 
 
@@ -56,7 +63,7 @@ def learning_rate_regimes(
 
     Three runs of plain gradient descent are made from where `run` began, on its loss
     and penalty. Above each picture its rate stands on a scale on which the largest
-    stable one is marked.
+    stable one is marked, or a bound of it.
 
     Parameters
     ----------
@@ -69,7 +76,8 @@ def learning_rate_regimes(
         The function of a `Minimum`, called with the point alone; returns a number.
     learning_rates : sequence of 3 floats, optional
         The rates, from the smallest on; None for 1 %, 30 % and 110 % of the largest
-        stable one.
+        stable one. The last of these is doubled, up to 8 times, until it is seen to be
+        too large.
     max_iter : int
         How many steps to make.
     sample_weight : array-like, shape (n_samples,), optional
@@ -80,7 +88,8 @@ def learning_rate_regimes(
     Returns
     -------
     list of matplotlib.axes.Axes
-        `axes`, or those of the new figure (``axes[0].figure``).
+        `axes`, or those of the new figure (``axes[0].figure``). They are lowered where
+        the figure has no layout engine, if their titles would be cut otherwise.
 
     Raises
     ------
@@ -93,9 +102,16 @@ def learning_rate_regimes(
     Notes
     -----
     The largest stable rate of a model is that of `gdfast.learning_rates`, of these
-    data; of standardised columns if the run was trained on them. That of a function is
-    2 / L with L the largest curvature at its minimum, by second differences: there it
-    holds for steps near the minimum.
+    data; of standardised columns if the run was trained on them. It is exact for
+    squared errors without "l1". Other losses curve less near their minimum than they do
+    at most, so that larger rates may be stable too: there it is a bound, with "≥" in
+    front of it, and the scale is grey up to a rate that is seen to be too large. That
+    of a function is 2 / L with L the largest curvature at its minimum, by second
+    differences: there it holds for steps near the minimum.
+
+    A run settles if its loss ends below the start and does not rise in its second half
+    by more than 5 % of this fall. "too large" are rates at which it does not, and those
+    above the exact largest one; any other is called "large, yet settles".
 
     The three pictures show the steps on the loss of one parameter, the way over the
     contours of two, or the loss curve if there are more; the first two from one place
@@ -123,6 +139,16 @@ def learning_rate_regimes(
     stable = problem.largest_stable_rate()
     rates = _check_rates(learning_rates, stable)
     runs = [problem.run(rate, max_iter) for rate in rates]
+    if learning_rates is None:
+        for _ in range(MOST_DOUBLINGS):
+            if not _settles(runs[2]):
+                break
+            rates[2] *= 2
+            runs[2] = problem.run(rates[2], max_iter)
+    largest = stable if problem.exact else math.inf  # as far as is known
+    if not _settles(runs[2]):
+        largest = max(stable, min(largest, rates[2]))
+    regimes = REGIMES if rates[2] >= largest else (*REGIMES[:2], SETTLED)
     if axes is None:
         axes = new_axes(3)
     axes = list(axes)
@@ -134,22 +160,23 @@ def learning_rate_regimes(
     else:
         for ax, one in zip(axes, runs, strict=True):
             loss_curve(one, ax=ax)
-    for ax, name, rate in zip(axes, REGIMES, rates, strict=True):
-        _draw_scale(ax, rate, rates, stable)
+    mark = f"largest stable{':' if problem.exact else ' ≥'} {text_of(stable, 6)}"
+    for ax, name, rate in zip(axes, regimes, rates, strict=True):
+        _draw_scale(ax, rate, rates, stable, largest)
         if ax.get_yscale() == "linear":
             write_out_ticks(ax.yaxis)  # the scale is where their factor would be
-        ax.set_title(
-            f"{name}: {text_of(rate)}\nlargest stable: {text_of(stable, 6)}",
-            fontsize=11,
-        )
+        ax.set_title(f"{name}: {text_of(rate)}\n{mark}", fontsize=TITLE_LETTERS)
     for ax in axes[1:]:
         if count <= 2:
             ax.set_ylabel("")
+    _keep_titles_inside(axes)
     return axes
 
 
 class _Model:
     """The problem of a linear model."""
+
+    exact: bool  # whether no rate above the largest stable one is stable
 
     def __init__(
         self, fit: Fit, run: Any, X: Any, y: Any, fun: Any, sample_weight: Any
@@ -169,6 +196,7 @@ class _Model:
             "standardize": fit.standardized,
             "sample_weight": sample_weight,
         }
+        self.exact = is_exact(self._options["loss"], l1)
         self._start: dict[str, Any] = {}
         history = fit.history
         if history is not None and "coef" in (history.array.dtype.names or ()):
@@ -204,6 +232,8 @@ class _Model:
 
 class _Function:
     """The problem of a function."""
+
+    exact = True  # near the minimum
 
     def __init__(self, run: Any, X: Any, y: Any, fun: Any, sample_weight: Any) -> None:
         count = len(path_of(run).labels)
@@ -262,16 +292,34 @@ def _draw_ways(axes: Sequence[Axes], scenes: list[Landscape]) -> None:
     for ax, scene in zip(axes, scenes, strict=True):
         draw_contours(ax, scene, surface, bar=False)
         draw_path(ax, scene, view)
-        mark_minimum(ax, scene, surface)
+        mark_minimum(ax, surface)
 
 
-def _draw_scale(ax: Axes, rate: float, rates: Doubles, stable: float) -> None:
-    """Draw a scale of learning rates above axes: this one, and the largest stable."""
+def _settles(run: Result) -> bool:
+    """Whether a run goes down, as far as it was made."""
+    loss = path_of(run).loss
+    late = loss[len(loss) // 2 :]
+    if not np.isfinite(late).all():
+        return False
+    fall = loss[0] - late[-1]
+    return bool(fall > 0 and np.diff(late).max(initial=0.0) <= RISE * fall)
+
+
+def _draw_scale(
+    ax: Axes, rate: float, rates: Doubles, stable: float, largest: float
+) -> None:
+    """Draw a scale of learning rates above axes: this one, and the largest stable.
+
+    Between this and `largest`, from which on they are known to be too large, is grey.
+    """
     scale = ax.inset_axes((0, 1.03, 1, 0.045))
     high = 1.1 * max(*rates, stable)
     scale.set(xlim=(0, high), ylim=(0, 1), xticks=[], yticks=[])
     scale.axvspan(0, stable, color=STABLE, linewidth=0)
-    scale.axvspan(stable, high, color=UNSTABLE, linewidth=0)
+    if largest > stable:
+        scale.axvspan(stable, min(largest, high), color=UNKNOWN, linewidth=0)
+    if largest < high:
+        scale.axvspan(largest, high, color=UNSTABLE, linewidth=0)
     scale.axvline(stable, color=INK, linewidth=2)
     scale.plot(
         [rate],
@@ -283,6 +331,28 @@ def _draw_scale(ax: Axes, rate: float, rates: Doubles, stable: float) -> None:
         clip_on=False,
     )
     scale.spines[:].set_visible(False)
+
+
+def _keep_titles_inside(axes: Sequence[Axes]) -> None:
+    """Lower axes, all alike, whose titles would be cut for want of a layout engine.
+
+    Titles that would meet those beside them get smaller letters.
+    """
+    figure: Any = axes[0].figure
+    if figure.get_layout_engine() is not None:
+        return
+    cut, share = 0.0, 1.0
+    for ax in axes:
+        ax.get_tightbbox()  # puts the title above the scale
+        title = ax.title.get_window_extent()
+        if title.y1 > figure.bbox.y1:
+            cut = max(cut, title.y1 + title.height / 8 - figure.bbox.y1)
+        share = min(share, ROOM * ax.bbox.width / title.width)
+    for ax in axes:
+        ax.title.set_fontsize(share * TITLE_LETTERS)
+        left, bottom, width, height = ax.get_position(original=True).bounds
+        lower = max(height - cut / figure.bbox.height, height / 2)
+        ax.set_position((left, bottom, width, lower))
 
 
 def _check_rates(rates: Any, stable: float) -> Doubles:

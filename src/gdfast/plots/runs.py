@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gdfast.plots.axes import (
-    COLOURS,
     LOG_RANGE,
-    MOST_MARKED_STEPS,
     add_legend,
     count_iterations,
+    name_axis,
     new_axes,
-    next_colour,
+    next_look,
 )
 from gdfast.plots.results import curve_of, path_of
 
@@ -33,8 +32,9 @@ def loss_curve(*runs: Any, ax: Axes | None = None) -> Axes:
         `SGDRegressor` and `SGDClassifier` their `loss_curve_` is drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw; None makes a new figure. Runs drawn into the same axes get
-        different colours; of several in one call a legend tells the learning rates,
-        and other update rules than "gd", and ``ax.legend()`` does at any time.
+        different colours, after six of them with other lines and marks; of several in
+        one call a legend tells the learning rates, and other update rules than "gd",
+        and ``ax.legend()`` does at any time.
 
     Returns
     -------
@@ -75,9 +75,8 @@ def loss_curve(*runs: Any, ax: Axes | None = None) -> Axes:
         ax.plot(
             curve.iteration,
             curve.loss,
-            color=next_colour(ax),
+            **next_look(ax, len(curve.iteration)),
             linewidth=2,
-            marker="o" if len(curve.iteration) <= MOST_MARKED_STEPS else "",
             markersize=5,
             label=curve.label,
         )
@@ -136,22 +135,18 @@ def parameters(run: Any, *, ax: Axes | None = None) -> Axes:
     path = path_of(run)
     if ax is None:
         [ax] = new_axes()
-    for number, (values, label) in enumerate(
-        zip(path.params.T, path.labels, strict=True)
-    ):
+    for values, label in zip(path.params.T, path.labels, strict=True):
         ax.plot(
             path.iteration,
             np.clip(values, -LOG_RANGE[1], LOG_RANGE[1]),
-            color=next_colour(ax),
-            linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
+            **next_look(ax, len(values)),
             linewidth=2,
-            marker="o" if len(values) <= MOST_MARKED_STEPS else "",
             markersize=5,
             label=label,
         )
     count_iterations(ax)
     if len(path.labels) == 1:
-        ax.set_ylabel(path.labels[0], parse_math=False)
+        name_axis(ax.yaxis, path.labels[0])
         return ax
     ax.set_ylabel("value of the parameter")
     if len(path.labels) <= MOST_PARAMETERS:

@@ -16,6 +16,7 @@ from gdfast.plots.axes import (
     VERMILION,
     add_legend,
     check_axes_3d,
+    name_axis,
     new_axes,
     new_axes_3d,
     rows_apart,
@@ -215,7 +216,7 @@ def loss_contours(
     draw_path(ax, scene, surface.view)
     if len(arrows):
         _draw_gradients(ax, scene, surface.view, arrows)
-    mark_minimum(ax, scene, surface)
+    mark_minimum(ax, surface)
     add_legend(ax, framealpha=0.9)
     return ax
 
@@ -295,18 +296,7 @@ def loss_surface(
     _draw_path_on(ax, scene, surface.view)
     if len(arrows):
         _draw_gradients_on(ax, scene, surface.view, arrows)
-    if surface.minimum is not None:
-        ax.plot(
-            *([x] for x in surface.minimum),
-            [surface.foot],
-            linestyle="",
-            marker="*",
-            markersize=15,
-            color=GREEN,
-            markeredgecolor="white",
-            zorder=6,
-            label=_minimum_label("minimum", surface.minimum, surface),
-        )
+    mark_minimum(ax, surface, in_space=True)
     add_legend(ax, loc="upper left", frameon=False)
     return ax
 
@@ -410,7 +400,7 @@ def draw_curve(ax: Axes, scene: Landscape, view: View) -> None:
         room = 0.05 * (np.ptp(heights) or 1.0)
         ax.set_ylim(heights.min() - room, heights.max() + room)
     ax.set_xlim(view.low[0], view.high[0])
-    ax.set_xlabel(scene.labels[0], parse_math=False)
+    name_axis(ax.xaxis, scene.labels[0])
     ax.set_ylabel(scene.loss_label)
 
 
@@ -495,8 +485,8 @@ def draw_contours(ax: Axes, scene: Landscape, surface: Surface, *, bar: bool) ->
     ax.grid(visible=False)
     left, right = zip(*surface.view, strict=True)
     ax.set(xlim=left, ylim=right)
-    ax.set_xlabel(scene.labels[0], parse_math=False)
-    ax.set_ylabel(scene.labels[1], parse_math=False)
+    name_axis(ax.xaxis, scene.labels[0])
+    name_axis(ax.yaxis, scene.labels[1])
 
 
 def draw_path(ax: Axes, scene: Landscape, view: View) -> None:
@@ -583,28 +573,33 @@ def _long_steps(parts: Doubles) -> Any:
     return 1 + np.flatnonzero(lengths >= DOT_APART)
 
 
-def mark_minimum(ax: Axes, scene: Landscape, surface: Surface) -> None:
-    """Mark the lowest point of a surface.
+def mark_minimum(ax: Axes, surface: Surface, *, in_space: bool = False) -> None:
+    """Mark the lowest point of a surface, if it is within.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
         Where.
-    scene : Landscape
-        The loss.
     surface : Surface
-        Its values.
+        The loss.
+    in_space : bool
+        Whether `ax` has three dimensions.
     """
-    if surface.minimum is not None:
-        ax.plot(
-            *surface.minimum,
-            linestyle="",
-            marker="*",
-            markersize=15,
-            color=GREEN,
-            markeredgecolor="white",
-            label=_minimum_label("minimum", surface.minimum, surface),
-        )
+    if surface.minimum is None:
+        return
+    place = surface.minimum
+    if in_space:
+        place = np.append(place, surface.foot)
+    ax.plot(
+        *place[:, None],
+        linestyle="",
+        marker="*",
+        markersize=15,
+        color=GREEN,
+        markeredgecolor="white",
+        zorder=6 if in_space else 2,  # over the path, but not over its arrows if flat
+        label=_minimum_label(surface.minimum, surface),
+    )
 
 
 def mark_minima(ax: Axes, scene: Landscape, view: View) -> None:
@@ -646,7 +641,7 @@ def mark_minima(ax: Axes, scene: Landscape, view: View) -> None:
         )
 
 
-def _minimum_label(name: str, point: Doubles, surface: Surface) -> str:
+def _minimum_label(point: Doubles, surface: Surface) -> str:
     """Return the line of the legend for a minimum."""
     # What is below the last digit of the picture is no digit of the minimum.
     least = 1e-6 * surface.view.size
@@ -656,7 +651,7 @@ def _minimum_label(name: str, point: Doubles, surface: Surface) -> str:
     # A minimum that is searched for is only found to some digits of the height.
     grain = SOLVED if surface.exact else SEARCHED
     foot = 0.0 if abs(surface.foot) < grain * height else surface.foot
-    return f"{name} {text_of(foot)} at ({place})"
+    return f"minimum {text_of(foot)} at ({place})"
 
 
 def _steps_label(scene: Landscape) -> str:
@@ -788,8 +783,10 @@ def _draw_surface(ax: Axes3D, scene: Landscape, surface: Surface) -> None:
     )
     left, right = zip(*surface.view, strict=True)
     ax.set(xlim=left, ylim=right)
-    ax.set_xlabel(scene.labels[0], parse_math=False, labelpad=6)
-    ax.set_ylabel(scene.labels[1], parse_math=False, labelpad=6)
+    name_axis(ax.xaxis, scene.labels[0])
+    ax.xaxis.labelpad = 6
+    name_axis(ax.yaxis, scene.labels[1])
+    ax.yaxis.labelpad = 6
     label = scene.loss_label
     if scene.held:
         label += f"\nwhere {scene.held}"
