@@ -253,7 +253,7 @@ class Batches:
         sums, coef = np.zeros(2), params[: self._n_coef]
         if self.updater.squares:
             with np.errstate(over="ignore", invalid="ignore"):  # of a diverging run
-                self._common[:] = 1.0, coef @ coef
+                self._common[:] = 1.0, np.einsum("i,i", coef, coef)
         step_on = self._step_on_batches if self._batches else self._step_on_parts
         rows = self._size * max(1, self._batches)
         for start in range(0, n_rows, rows):
