@@ -167,18 +167,32 @@ cdef Data describe_rows(
     return data
 
 
+cdef Py_ssize_t check_rows(
+    const row_value[::1] indptr, Py_ssize_t n_stored
+) except -1:
+    # The number of rows of a sparse matrix, after a look at where they lie.
+    cdef Py_ssize_t n = indptr.shape[0] - 1, i
+    if n < 0 or indptr[0] < 0 or indptr[n] > n_stored:
+        raise ValueError("indptr must stay within data")
+    for i in range(n):
+        if indptr[i] > indptr[i + 1]:
+            raise ValueError("indptr must not fall")
+    return n
+
+
 cdef int check_places(
     const row_value[::1] indptr, Py_ssize_t n_stored, const Data* data
 ) except -1:
     # Look at where the rows of an order lie, or all of them.
     cdef Py_ssize_t i, row
-    if data.order == NULL and (indptr[0] < 0 or indptr[data.n_rows] > n_stored):
-        raise ValueError("indptr must stay within data")
+    if data.order == NULL:
+        check_rows(indptr, n_stored)
+        return 0
     for i in range(data.n_rows):
-        row = i if data.order == NULL else data.order[i]
+        row = data.order[i]
         if indptr[row] > indptr[row + 1]:
             raise ValueError("indptr must not fall")
-        if data.order != NULL and (indptr[row] < 0 or indptr[row + 1] > n_stored):
+        if indptr[row] < 0 or indptr[row + 1] > n_stored:
             raise ValueError("indptr must stay within data")
     return 0
 
@@ -1630,16 +1644,10 @@ cdef int check_steps(
 cdef Py_ssize_t check_stored(
     Py_ssize_t n_stored, Py_ssize_t n_indices, const row_value[::1] indptr
 ) except -1:
-    # The number of rows of a sparse matrix, after a look at where they lie.
-    cdef Py_ssize_t n = indptr.shape[0] - 1, i
+    # The number of rows that these are.
     if n_indices != n_stored:
         raise ValueError("indices must have one value for each of data")
-    if n < 0 or indptr[0] < 0 or indptr[n] > n_stored:
-        raise ValueError("indptr must stay within data")
-    for i in range(n):
-        if indptr[i] > indptr[i + 1]:
-            raise ValueError("indptr must not fall")
-    return n
+    return check_rows(indptr, n_stored)
 
 
 @cython.final

@@ -16,7 +16,7 @@ from gdfast.losses import Loss, check_loss
 from gdfast.optimizers import GD, Accelerated, Momentum, Nesterov, Optimizer
 from gdfast.penalties import Penalty, check_penalty
 from gdfast.preparation import standardized
-from gdfast.rates import curvature, safe_rate, stable_rate
+from gdfast.rates import curvature, is_exact, safe_rate, stable_rate
 from gdfast.sums import Summation
 from gdfast.threads import Team
 from gdfast.training import checked_examples
@@ -297,7 +297,7 @@ def learning_rates(
         largest = curvature(summation, added, n_params)
         safe = safe_rate(largest, examples)
         modes = None
-        if chosen.quadratic and not added.l1 and n_columns <= MAX_EXACT:
+        if is_exact(chosen, added.l1) and n_columns <= MAX_EXACT:
             modes = _modes(summation, added, n_columns)
     return _rates(largest, safe, modes, tolerance)
 

@@ -890,8 +890,7 @@ class DescentTogether(Pieces):
         t: float,
     ) -> None:
         self.active = list(range(len(starts)))
-        self._X, self._weight = X, sample_weight
-        self._classes = classes
+        self._X, self._classes = X, classes
         coef = side_by_side([start.coef for start in starts])
         means = [start.mean_coef for start in starts if start.mean_coef is not None]
         self._averages = bool(means)
@@ -969,8 +968,8 @@ class DescentTogether(Pieces):
             self.active.remove(output)
         places = np.full(len(self._classes.weight), len(self.active))
         places[self.active] = np.arange(len(self.active))
-        label = places[self._classes.label]
-        self._data = (*self._data[:-2], label, self._weight)
+        *stored, _, weight = self._data
+        self._data = (*stored, places[self._classes.label], weight)
         self._sums = (len(self.active), 4)
 
 
