@@ -321,6 +321,29 @@ def test_any_number_of_threads_gives_the_same_bits(rng, monkeypatch, standardize
     assert_same_run(fits[0], train(X.toarray(), y, **options))
 
 
+@pytest.mark.parametrize("n_outputs", [1, 4])
+def test_sums_of_pieces_are_those_of_all_rows(rng, monkeypatch, n_outputs):
+    loss, X = LOSSES["huber"](), matrix(rng, 2000, 15)
+    y = rng.standard_normal(2000 * n_outputs)
+    params = rng.standard_normal(16 * n_outputs)
+    columns = None if n_outputs > 1 else np.array([rng.random(15), np.arange(1.0, 16)])
+    rows = Examples(CSR(*arrays(X), 15), y, None, columns, n_outputs)
+    with Team(2) as team:
+        whole = sums.Summation(loss, rows, team).gradient(params)
+        monkeypatch.setattr(sums, "CHUNK_VALUES", 500 * n_outputs)
+        monkeypatch.setattr(sums, "MIN_CHUNK_STORED", 10**6)
+        assert len(list(rows.pieces())) > 10
+        assert len(rows.parts()) == 1
+        summation = sums.Summation(loss, rows, team)
+        found = summation.gradient(params)
+        np.testing.assert_allclose(found.gradient, whole.gradient, 1e-11)
+        losses = found.loss_sum, 2000 * summation.mean_loss(params)
+        np.testing.assert_allclose(losses, whole.loss_sum, 1e-14)
+        team.stopped = True  # by Ctrl-C: what has begun is given up
+        assert sums.add_up(loss, rows, params, team).weight_sum == 0
+        team.stopped = False
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(1, 100))
 def test_chunks_hold_all_rows_and_few_values(counts, most):

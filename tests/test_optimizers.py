@@ -385,6 +385,15 @@ def test_a_wrong_optimizer_is_named(optimizer, data):
         gdfast.train(data[0], data[1], optimizer=optimizer)
 
 
+def test_a_row_without_a_gradient_has_the_penalty(kernel):
+    state = np.zeros(2)
+    update = kernel.Update(0, np.zeros(3), 2, 1, 0.25, 0.5, None, state)
+    params, row = np.array([1.0, -2.0, 3.0]), np.empty(3)
+    update.take_step(4.0, params, None, None, params, row)
+    np.testing.assert_array_equal(row, [4 + 0.25 * 3 + 0.5 * 5 / 2, np.nan, np.inf])
+    assert params.tolist() == [1, -2, 3]
+
+
 def test_wrong_shapes_are_named(kernel):
     def make(kind=1, constants=3, n_features=2, bounds=None, state=4):
         return kernel.Update(
@@ -411,6 +420,8 @@ def test_wrong_shapes_are_named(kernel):
             update.take_step(*good[:k], wrong, *good[k + 1 :])
     with pytest.raises(ValueError, match="rate must have one value"):
         update.take_step(*good[:3], two, *good[4:])
+    with pytest.raises(ValueError, match="rate must be None without a gradient"):
+        update.take_step(*good[:2], None, *good[3:])
     with pytest.raises(ValueError, match="row must have three values"):
         update.take_step(*good[:5], two)
     with pytest.raises(ValueError, match="gradient must have the shape of params"):

@@ -113,6 +113,27 @@ def test_the_multinomial_sums_are_those_of_longdouble(
                 assert found[2] == pytest.approx(s.sum(), rel=1e-15)
 
 
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("n_outputs", [1, 2, 20])
+def test_the_loss_alone_has_the_bits_that_it_has_beside_the_gradient(
+    kernel, rng, name, n_outputs
+):
+    loss, n, d = LOSSES[name](), 300, 9
+    if n_outputs == 1 and name == "multinomial":
+        pytest.skip("has two outputs or more")
+    X, y, weight, columns = example(rng, n, d, n_outputs, weighted=True, columns=True)
+    params = rng.standard_normal((d + 1) * n_outputs) / 3
+    before = params.copy()
+    data, model = (loss.kind, loss.param), (params, None, n_outputs)
+    for scales in (None, columns):
+        found = kernel.add_gradient(*data, X, y, weight, scales, *model)
+        assert found == added(kernel, loss, X, y, weight, scales, params, n_outputs)[1:]
+    X[np.abs(X) < 1] = 0
+    found = kernel.add_gradient_csr(*data, *stored(X), y, weight, d, *model)
+    assert found == added_csr(kernel, loss, X, y, weight, params, n_outputs)[1:]
+    assert params.tobytes() == before.tobytes()
+
+
 @pytest.mark.parametrize("name", SINGLE)
 @pytest.mark.parametrize("n_outputs", [2, 5, 13])
 def test_every_output_has_the_sums_it_has_alone(kernel, rng, name, n_outputs):

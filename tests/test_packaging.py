@@ -25,7 +25,7 @@ LAYERS = [
     {"_kernel", "_kernel_v3", "_losses", "_reference", "_simd"},
     {"_backend"},
     {"_files", "_frames", "_typing", "_version", "pointers"},
-    {"csr"},
+    {"aligned", "csr"},
     {"_validation"},
     {
         "delimited",

@@ -17,7 +17,7 @@ def add_gradient(
     sample_weight: NDArray[np.float64] | None,
     columns: NDArray[np.float64] | None,
     params: NDArray[np.float64],
-    gradient: NDArray[np.float64],
+    gradient: NDArray[np.float64] | None,
     n_outputs: int = 1,
 ) -> tuple[float, float]: ...
 def add_gradient_csr(
@@ -30,7 +30,7 @@ def add_gradient_csr(
     sample_weight: NDArray[np.float64] | None,
     n_features: int,
     params: NDArray[np.float64],
-    gradient: NDArray[np.float64],
+    gradient: NDArray[np.float64] | None,
     n_outputs: int = 1,
 ) -> tuple[float, float]: ...
 def add_moments(
@@ -65,7 +65,7 @@ class Update:
         self,
         loss: float,
         point: NDArray[np.float64],
-        gradient: NDArray[np.float64],
+        gradient: NDArray[np.float64] | None,
         rate: NDArray[np.float64] | None,
         params: NDArray[np.float64],
         row: NDArray[np.float64],

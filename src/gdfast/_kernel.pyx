@@ -277,8 +277,8 @@ def add_gradient(
     params : ndarray of float64, shape (n_features,) or (n_features + 1,)
         Where the gradient is taken: coefficients, then the intercept if it has one.
         For several outputs each of these is a run of n_outputs values.
-    gradient : ndarray of float64, shape of `params`, changed
-        The running sum.
+    gradient : ndarray of float64, shape of `params`, or None, changed
+        The running sum; None to add up the loss alone.
     n_outputs : int
         Number of outputs, at least 1. Their losses add up.
 
@@ -300,9 +300,9 @@ def add_gradient(
 
     Notes
     -----
-    4 n_samples n_features n_outputs floating-point operations; `X` is read from memory
-    once. Releases the GIL; may be called from several threads with different
-    `gradient`.
+    4 n_samples n_features n_outputs floating-point operations, or half of them without
+    gradient; `X` is read from memory once. Releases the GIL; may be called from several
+    threads with different `gradient`.
 
     Examples
     --------
@@ -316,14 +316,17 @@ def add_gradient(
     cdef Data data = describe(X, y, sample_weight, columns, n_outputs)
     cdef bint fit_intercept = has_intercept(params.shape[0], &data)
     cdef Work work
+    cdef double* total = NULL
     cdef double loss_sum
     known(kind, n_outputs)
-    check_gradient(gradient, params.shape[0])
+    if gradient is not None:
+        check_gradient(gradient, params.shape[0])
+        total = &gradient[0]
     if not allocate(&work, &data, False):
         raise MemoryError()
     with nogil:
         loss_sum = add_pass(
-            kind, param, &data, &work, &params[0], &gradient[0], fit_intercept
+            kind, param, &data, &work, &params[0], total, fit_intercept
         )
         free(work.memory)
     return loss_sum, weight_sum(&data)
@@ -376,8 +379,9 @@ def add_gradient_csr(
 
     Notes
     -----
-    4 n_stored n_outputs operations; `data` and `indices` are read from memory once.
-    Releases the GIL; may be called from several threads with different `gradient`.
+    4 n_stored n_outputs operations, or half of them without gradient; `data` and
+    `indices` are read from memory once. Releases the GIL; may be called from several
+    threads with different `gradient`.
 
     Examples
     --------
@@ -396,11 +400,14 @@ def add_gradient_csr(
     )
     cdef bint fit_intercept = has_intercept(params.shape[0], &rows)
     cdef Work work
+    cdef double* total = NULL
     cdef double loss_sum
     cdef bint in_range
     check_places(indptr, data.shape[0], &rows)
     known(kind, n_outputs)
-    check_gradient(gradient, params.shape[0])
+    if gradient is not None:
+        check_gradient(gradient, params.shape[0])
+        total = &gradient[0]
     if not (
         allocate_rows(&work, rows.n_rows, BLOCK_STORED) if n_outputs == 1
         else allocate_sparse_outputs(&work, rows.n_rows, n_outputs, BLOCK_STORED)
@@ -409,11 +416,11 @@ def add_gradient_csr(
     with nogil:
         if n_outputs == 1:
             in_range = add_sparse_pass(
-                kind, param, &rows, &work, &params[0], &gradient[0], fit_intercept
+                kind, param, &rows, &work, &params[0], total, fit_intercept
             )
         else:
             in_range = add_sparse_outputs(
-                kind, param, &rows, &work, &params[0], &gradient[0], fit_intercept
+                kind, param, &rows, &work, &params[0], total, fit_intercept
             )
         loss_sum = fold_lanes(work.loss_sum)
         free(work.memory)
@@ -616,10 +623,11 @@ cdef class Update:
             Mean loss at the point.
         point : ndarray of float64, shape (n_params,)
             Where it was taken.
-        gradient : ndarray of float64, shape (n_params,), changed
+        gradient : ndarray of float64, shape (n_params,), or None, changed
             Gradient of the mean loss there; that of the penalty's squares is added.
+            None to note NaN for its largest component.
         rate : ndarray of float64, shape (1,), or None
-            Learning rate; None to update nothing.
+            Learning rate; None to update nothing, as it must be without a gradient.
         params : ndarray of float64, shape (n_params,), changed
             The parameters.
         row : ndarray of float64, shape (3,), changed
@@ -628,7 +636,7 @@ cdef class Update:
         Raises
         ------
         ValueError
-            If shapes disagree.
+            If shapes disagree, or a rate comes without a gradient.
 
         Examples
         --------
@@ -639,10 +647,15 @@ cdef class Update:
         >>> print(params, row)
         [0.5 4. ] [9. 4. 2.]
         """
+        cdef double* slopes = NULL
         cdef const double* learning_rate = NULL
         check_gradient(params, self.rule.n_params)
         check_gradient(point, self.rule.n_params)
-        check_gradient(gradient, self.rule.n_params)
+        if gradient is not None:
+            check_gradient(gradient, self.rule.n_params)
+            slopes = &gradient[0]
+        elif rate is not None:
+            raise ValueError("rate must be None without a gradient")
         if row.shape[0] != 3:
             raise ValueError("row must have three values")
         if rate is not None:
@@ -650,8 +663,7 @@ cdef class Update:
                 raise ValueError("rate must have one value")
             learning_rate = &rate[0]
         take_step(
-            &self.rule, loss, &point[0], &gradient[0], learning_rate, &params[0],
-            &row[0],
+            &self.rule, loss, &point[0], slopes, learning_rate, &params[0], &row[0]
         )
 
 

@@ -146,7 +146,7 @@ cdef inline double add_moment_pass(
     cdef const double* weighted = x if left == NULL else left
     while start < data.n_rows:
         load_block(data, start, work)
-        add_block(kind, param, x, data, work, b)
+        add_block(kind, param, x, data, work, b, False)
         if work.weight == NULL:
             for i in range(work.n_rows):
                 work.weight_memory[i] = 1.0

@@ -242,16 +242,18 @@ cdef inline void add_output_rows(
 
 
 cdef inline void add_outputs(
-    int kind, double param, const Data* data, Py_ssize_t start, const Work* work
+    int kind, double param, const Data* data, Py_ssize_t start, const Work* work,
+    bint gradient,
 ) noexcept nogil:
-    # The loops over a block.
+    # The loops over a block, with that of the gradient or without.
     cdef Py_ssize_t i, k
     predict_outputs(data, work)
     for k in range(data.n_outputs):
         for i in range(work.n_rows, whole_lanes(work.n_rows)):
             work.z[k * work.lanes + i] = 0.0  # weighs nothing, but inf would make NaN
     slope_outputs(kind, param, data, work)
-    add_output_rows(data, work, data.X + (start + work.n_rows) * data.x_step)
+    if gradient:
+        add_output_rows(data, work, data.X + (start + work.n_rows) * data.x_step)
 
 
 cdef inline void end_outputs(
@@ -271,15 +273,17 @@ cdef inline double add_output_pass(
     int kind, double param, const Data* data, Work* work,
     const double* params, double* gradient, bint fit_intercept,
 ) noexcept nogil:
-    # One pass over the data: adds to gradient, returns the sum of the losses.
+    # One pass over the data: adds to gradient unless that is NULL, returns the sum of
+    # the losses.
     cdef Py_ssize_t start = 0
     begin_outputs(data, work, params, fit_intercept)
     while start < data.n_rows:
         if work.n_rows != data.n_rows:  # else all of them are here since the last pass
             load_block(data, start, work)
-        add_outputs(kind, param, data, start, work)
+        add_outputs(kind, param, data, start, work, gradient != NULL)
         if data.order != NULL:  # the other half of what is to be asked for
             foresee(data, work, work.n_rows - work.n_rows // 2)
         start += work.n_rows
-    end_outputs(data, work, gradient, fit_intercept)
+    if gradient != NULL:
+        end_outputs(data, work, gradient, fit_intercept)
     return fold_lanes(work.loss_sum)

@@ -139,9 +139,9 @@ cdef inline void add_features(
 
 cdef inline void add_block(
     int kind, double param, const x_value* x, const Data* data, Work* work,
-    double b,
+    double b, bint gradient,
 ) noexcept nogil:
-    # The loops over a block; where moments are added up, that of the gradient is there.
+    # The loops over a block, with that of the gradient or without.
     cdef Py_ssize_t i
     if data.n_features == 1:
         predict_column(x, work, b)
@@ -157,7 +157,7 @@ cdef inline void add_block(
         slope_rows(kind, param, <const double*> work.y, work)
     if data.order != NULL:  # the other half of what is to be asked for
         foresee(data, work, work.n_rows - work.n_rows // 2)
-    if not work.moments:
+    if gradient:
         add_features(x, data, work)
 
 
@@ -190,7 +190,8 @@ cdef inline double add_pass(
     int kind, double param, const Data* data, Work* work,
     const double* params, double* gradient, bint fit_intercept,
 ) noexcept nogil:
-    # One pass over the data: adds to gradient, returns the sum of the losses.
+    # One pass over the data: adds to gradient unless that is NULL, returns the sum of
+    # the losses.
     cdef Py_ssize_t start = 0
     cdef double b
     if data.n_outputs > 1:
@@ -202,11 +203,16 @@ cdef inline double add_pass(
         if work.n_rows != data.n_rows:  # else all of them are here since the last pass
             load_block(data, start, work)
         if work.single:
-            add_block(kind, param, <const float*> work.x, data, work, b)
+            add_block(
+                kind, param, <const float*> work.x, data, work, b, gradient != NULL
+            )
         else:
-            add_block(kind, param, <const double*> work.x, data, work, b)
+            add_block(
+                kind, param, <const double*> work.x, data, work, b, gradient != NULL
+            )
         start += work.n_rows
-    end_gradient(data, work, gradient, fit_intercept)
+    if gradient != NULL:
+        end_gradient(data, work, gradient, fit_intercept)
     return fold_lanes(work.loss_sum)
 
 

@@ -143,7 +143,7 @@ def add_gradient(
     sample_weight: Doubles | None,
     columns: Doubles | None,
     params: Doubles,
-    gradient: Doubles,
+    gradient: Doubles | None,
     n_outputs: int = 1,
 ) -> tuple[float, float]:
     """Add the loss gradient of a chunk of examples to a running sum.
@@ -152,7 +152,7 @@ def add_gradient(
     """
     n, d = X.shape
     check_shapes(kind, n, d, y, sample_weight, columns, params, n_outputs)
-    if gradient.shape != params.shape:
+    if gradient is not None and gradient.shape != params.shape:
         raise ValueError("gradient must have the shape of params")
     weight = np.ones(n) if sample_weight is None else sample_weight
     if columns is not None:
@@ -160,10 +160,11 @@ def add_gradient(
     coef, intercept = split(params, d, n_outputs)
     z = X @ coef + intercept.sum(axis=0)
     loss, slope = LOSSES[kind](z, targets(y, n, n_outputs), param)
-    slope *= weight[:, None]
-    coef_sum, intercept_sum = split(gradient, d, n_outputs)
-    coef_sum += X.T @ slope
-    intercept_sum += slope.sum(axis=0)
+    if gradient is not None:
+        slope *= weight[:, None]
+        coef_sum, intercept_sum = split(gradient, d, n_outputs)
+        coef_sum += X.T @ slope
+        intercept_sum += slope.sum(axis=0)
     return float(loss.sum(axis=1) @ weight), float(weight.sum())
 
 
@@ -193,7 +194,7 @@ def add_gradient_csr(
     sample_weight: Doubles | None,
     n_features: int,
     params: Doubles,
-    gradient: Doubles,
+    gradient: Doubles | None,
     n_outputs: int = 1,
 ) -> tuple[float, float]:
     """Add the loss gradient of some rows of a sparse matrix to a running sum.
@@ -204,7 +205,7 @@ def add_gradient_csr(
     check_rows(n, d, y, sample_weight, n_outputs)
     check_stored(data, indices, indptr, np.arange(n))
     check_model(kind, d, params, n_outputs)
-    if gradient.shape != params.shape:
+    if gradient is not None and gradient.shape != params.shape:
         raise ValueError("gradient must have the shape of params")
     stored = slice(indptr[0], indptr[-1])
     column, value = indices[stored], data[stored].astype(np.float64)
@@ -216,10 +217,11 @@ def add_gradient_csr(
     z = np.zeros((n, n_outputs)) + intercept.sum(axis=0)
     np.add.at(z, row, value[:, None] * coef[column])
     loss, slope = LOSSES[kind](z, targets(y, n, n_outputs), param)
-    slope *= weight[:, None]
-    coef_sum, intercept_sum = split(gradient, d, n_outputs)
-    np.add.at(coef_sum, column, value[:, None] * slope[row])
-    intercept_sum += slope.sum(axis=0)
+    if gradient is not None:
+        slope *= weight[:, None]
+        coef_sum, intercept_sum = split(gradient, d, n_outputs)
+        np.add.at(coef_sum, column, value[:, None] * slope[row])
+        intercept_sum += slope.sum(axis=0)
     return float(loss.sum(axis=1) @ weight), float(weight.sum())
 
 
@@ -301,22 +303,27 @@ class Update:
         self,
         loss: float,
         point: Doubles,
-        gradient: Doubles,
+        gradient: Doubles | None,
         rate: Doubles | None,
         params: Doubles,
         row: Doubles,
     ) -> None:
         """Note what is seen at a point, and update the parameters."""
-        for array in (params, point, gradient):
+        for array in (params, point, params if gradient is None else gradient):
             check_gradient(array, self.n_params)
         if row.shape != (3,):
             raise ValueError("row must have three values")
         if rate is not None and rate.shape != (1,):
             raise ValueError("rate must have one value")
         coef = point[: self.n_features]
-        gradient[: self.n_features] += self.l2 * coef
         penalty = self.l1 * np.abs(coef).sum() + self.l2 * (coef @ coef) / 2
-        row[:] = loss + penalty, self.steepest(point, gradient), np.inf
+        row[:] = loss + penalty, np.nan, np.inf
+        if gradient is None:
+            if rate is not None:
+                raise ValueError("rate must be None without a gradient")
+            return
+        gradient[: self.n_features] += self.l2 * coef
+        row[1] = self.steepest(point, gradient)
         if rate is not None:
             before = params.copy()
             displacement, step = self.rule(self, gradient, float(rate[0]))

@@ -12,14 +12,16 @@ from gdfast._sgd cimport (
     BY_RATE, PASSIVE_AGGRESSIVE_1, Sgd, end_step, logistic_slope, loss_of_some,
     settled_mean, shrinkage, square_of, truncated, updating,
 )
-from gdfast._simd cimport WIDTH, absolute, load, splat, store, vec, where_less
-from gdfast._sparse cimport all_below, index_value, row_value
-from gdfast._sparse_outputs cimport (
-    FAR_VALUES, ROWS_AHEAD, come_near, predict_row, scatter_row,
+from gdfast._simd cimport (
+    LANES, WIDTH, absolute, load, prefetch_far, splat, store, vec, where_less,
 )
+from gdfast._sparse cimport all_below, index_value, row_value
+from gdfast._sparse_outputs cimport predict_row, scatter_row
 
 cdef enum:
     SIDE = 4  # outputs are side by side up to a multiple of this
+    ROWS_AHEAD = 2        # whose coefficients are asked for where these are so many
+    FAR_VALUES = 1 << 19  # that they lie beyond the second-level cache
 
 cdef struct SgdOutputs:
     Sgd one            # what they have in common, and the tables
@@ -286,6 +288,22 @@ cdef inline void step_on_rows(
             sgd, X + at * apart, every, sgd.one.n_features, label[at],
             1.0 if weight == NULL else weight[at], rates[i],
         )
+
+
+cdef inline void come_near(
+    const index_value* index, Py_ssize_t n_stored, const double* values,
+    Py_ssize_t n_outputs,
+) noexcept nogil:
+    # Ask for the coefficients of a row, as those of it wait for the step before.
+    cdef Py_ssize_t s, k
+    cdef const double* at
+    for s in range(n_stored):
+        at = values + index[s] * n_outputs
+        k = 0
+        while k < n_outputs:
+            prefetch_far(at + k)
+            k += LANES
+        prefetch_far(at + n_outputs - 1)  # which may be on a further line
 
 
 cdef inline bint step_on_sparse_rows(

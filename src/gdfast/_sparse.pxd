@@ -245,14 +245,16 @@ cdef inline bint add_rows_of_types(
     const row_value* row, const Data* data, Work* work, const double* coef, double b,
     double scale, double factor, double* total, double* grown,
 ) noexcept nogil:
-    # total += factor times the sum of slope x; False at an index out of range.
+    # total += factor times the sum of slope x, unless that is NULL; False at an index
+    # out of range.
     cdef Py_ssize_t start = 0
     while start < data.n_rows:
         if not slope_block(
             kind, param, x, index, row, data, start, work, coef, b, scale
         ):
             return False
-        scatter_rows(x, index, row, data, start, work, factor, total, grown)
+        if total != NULL:
+            scatter_rows(x, index, row, data, start, work, factor, total, grown)
         start += work.n_rows
     return True
 
@@ -321,15 +323,15 @@ cdef inline bint add_sparse_pass(
     int kind, double param, const Data* data, Work* work, const double* params,
     double* gradient, bint fit_intercept,
 ) noexcept nogil:
-    # One pass over the rows: adds to gradient, leaves the losses in `work`; False at an
-    # index out of range.
+    # One pass over the rows: adds to gradient unless that is NULL, leaves the losses in
+    # `work`; False at an index out of range.
     cdef Py_ssize_t d = data.n_features
     cdef double b = params[d] if fit_intercept else 0.0
     if not add_stored(
         kind, param, data, work, params, b, 1.0, 1.0, gradient, NULL
     ):
         return False
-    if fit_intercept:
+    if fit_intercept and gradient != NULL:
         gradient[d] += fold_lanes(work.slope_sum)
     return True
 

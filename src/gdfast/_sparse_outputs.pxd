@@ -22,8 +22,6 @@ cdef enum:
     MAX_VECTORS = 5    # of outputs whose sums stay in registers
     MAX_SINGLE = 3     # outputs that are left and do not fill a vector
     STORED_AHEAD = 8   # rows of an order that are asked for ahead
-    ROWS_AHEAD = 2     # whose coefficients are asked for where these are so many
-    FAR_VALUES = 1 << 19  # that they lie beyond the second-level cache
 
 
 cdef inline bint allocate_sparse_outputs(
@@ -230,42 +228,21 @@ cdef inline double scatter_row(
     return grown
 
 
-cdef inline void come_near(
-    const index_value* index, Py_ssize_t n_stored, const double* values,
-    Py_ssize_t n_outputs,
-) noexcept nogil:
-    # Ask for the coefficients, or the gradient, of a row.
-    cdef Py_ssize_t s, k
-    cdef const double* at
-    for s in range(n_stored):
-        at = values + index[s] * n_outputs
-        k = 0
-        while k < n_outputs:
-            prefetch_far(at + k)
-            k += LANES
-        prefetch_far(at + n_outputs - 1)  # which may be on a further line
-
-
 cdef inline void ask_ahead(
     const x_value* x, const index_value* index, const row_value* row,
-    const Data* data, Py_ssize_t i, const double* coef,
+    const Data* data, Py_ssize_t i,
 ) noexcept nogil:
-    # Ask for what rows that follow on one need, also those of the next batches.
+    # Ask for rows of an order that follow on one, also those of the next batches. Their
+    # coefficients need not be asked for: predictions do not wait for each other.
     cdef Py_ssize_t at, k
-    if data.order != NULL:
-        if i + PLACES_AHEAD < data.n_known:
-            at = data.order[i + PLACES_AHEAD]
-            prefetch_far(row + at)
-            prefetch_far(data.y + at * data.y_step)
-        if i + STORED_AHEAD < data.n_known:
-            at = data.order[i + STORED_AHEAD]
-            k = row[at]
-            foresee_row(x + k, index + k, row[at + 1] - k)
-    if i + ROWS_AHEAD < data.n_known and data.n_features * data.n_outputs >= FAR_VALUES:
-        at = row_at(data, i + ROWS_AHEAD)
+    if i + PLACES_AHEAD < data.n_known:
+        at = data.order[i + PLACES_AHEAD]
+        prefetch_far(row + at)
+        prefetch_far(data.y + at * data.y_step)
+    if i + STORED_AHEAD < data.n_known:
+        at = data.order[i + STORED_AHEAD]
         k = row[at]
-        if all_below(index + k, row[at + 1] - k, data.n_features):
-            come_near(index + k, row[at + 1] - k, coef, data.n_outputs)
+        foresee_row(x + k, index + k, row[at + 1] - k)
 
 
 cdef inline bint slope_sparse_block(
@@ -282,7 +259,8 @@ cdef inline bint slope_sparse_block(
         first[o] = 0.0 if intercept == NULL else intercept[o] / scale
     choose_rows(row, data, start, work)
     for i in range(work.n_rows):
-        ask_ahead(x, index, row, data, start + i, coef)
+        if data.order != NULL:
+            ask_ahead(x, index, row, data, start + i)
         at = row_at(data, start + i)
         k = row[at]
         if not all_below(index + k, row[at + 1] - k, data.n_features):
@@ -312,12 +290,7 @@ cdef inline double scatter_block(
     cdef Py_ssize_t n = data.n_outputs, i, k, o, at
     cdef double* slope = work.x_memory
     cdef double grown = 0.0
-    cdef bint far = total != coef and data.n_features * n >= FAR_VALUES
     for i in range(work.n_rows):
-        if far and i + ROWS_AHEAD < work.n_rows:
-            at = row_at(data, start + i + ROWS_AHEAD)
-            k = row[at]
-            come_near(index + k, row[at + 1] - k, total, n)
         at = row_at(data, start + i)
         k = row[at]
         for o in range(n):
@@ -335,7 +308,8 @@ cdef inline bint add_outputs_of_types(
     const double* intercept, double scale, double factor, double* total,
     double* grown,
 ) noexcept nogil:
-    # total += factor times the sum of slope x; False at an index out of range.
+    # total += factor times the sum of slope x, unless that is NULL; False at an index
+    # out of range.
     cdef Py_ssize_t start = 0
     while start < data.n_rows:
         if not slope_sparse_block(
@@ -346,7 +320,7 @@ cdef inline bint add_outputs_of_types(
             grown[0] += scatter_block(
                 x, index, row, data, start, work, coef, factor, True, total
             )
-        else:
+        elif total != NULL:
             scatter_block(
                 x, index, row, data, start, work, coef, factor, False, total
             )
@@ -410,15 +384,15 @@ cdef inline bint add_sparse_outputs(
     int kind, double param, const Data* data, Work* work, const double* params,
     double* gradient, bint fit_intercept,
 ) noexcept nogil:
-    # One pass over the rows: adds to gradient, leaves the losses in `work`; False at an
-    # index out of range.
+    # One pass over the rows: adds to gradient unless that is NULL, leaves the losses in
+    # `work`; False at an index out of range.
     cdef Py_ssize_t n = data.n_outputs, d = data.n_features * n, o
     if not add_stored_outputs(
         kind, param, data, work, params, params + d if fit_intercept else NULL, 1.0,
         1.0, gradient, NULL,
     ):
         return False
-    if fit_intercept:
+    if fit_intercept and gradient != NULL:
         for o in range(n):
             gradient[d + o] += fold_lanes(work.slope_sum + o * LANES)
     return True

@@ -4,7 +4,7 @@
 # parameter by parameter; what follows is the same for all: the parameter becomes
 # prox(parameter - d), where prox takes s l1 off its size and puts it within its bounds.
 
-from libc.math cimport INFINITY, fabs, sqrt
+from libc.math cimport INFINITY, NAN, fabs, sqrt
 
 cdef enum RuleKind:
     GD = 0
@@ -93,7 +93,8 @@ cdef inline const double* next_point(
 cdef inline double penalize(
     const Rule* rule, const double* point, double* gradient
 ) noexcept nogil:
-    # Add the gradient of the squares to that of the mean loss; returns the penalty.
+    # Add the gradient of the squares to that of the mean loss unless this is NULL;
+    # returns the penalty.
     cdef Py_ssize_t j
     cdef double sizes = 0.0, squares = 0.0
     if rule.l1 == 0.0 and rule.l2 == 0.0:
@@ -101,7 +102,8 @@ cdef inline double penalize(
     for j in range(rule.n_bound):
         sizes += fabs(point[j])
         squares += point[j] * point[j]
-        gradient[j] += rule.l2 * point[j]
+        if gradient != NULL:
+            gradient[j] += rule.l2 * point[j]
     return rule.l1 * sizes + 0.5 * rule.l2 * squares
 
 
@@ -264,9 +266,10 @@ cdef inline void take_step(
     const Rule* rule, double loss, const double* point, double* gradient,
     const double* rate, double* params, double* row,
 ) noexcept nogil:
-    # Note what is seen at a point in a row of a trace, and update unless rate is NULL.
+    # Note what is seen at a point in a row of a trace, and update unless rate is NULL,
+    # as it must be without a gradient.
     row[0] = loss + penalize(rule, point, gradient)
-    row[1] = steepest(rule, point, gradient)
+    row[1] = NAN if gradient == NULL else steepest(rule, point, gradient)
     row[2] = INFINITY
     if rate != NULL:
         row[2] = update(rule, gradient, rate[0], params)

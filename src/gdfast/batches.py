@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from gdfast._backend import kernel
 from gdfast._typing import Doubles
 from gdfast._validation import check_bool, check_int
+from gdfast.aligned import aligned_zeros
 from gdfast.csr import CSR
 from gdfast.drivers import Updater, outputs
 from gdfast.fit import Sampling
-from gdfast.losses import Loss
+from gdfast.losses import Domain, Loss
 from gdfast.penalties import Penalty
 from gdfast.settings import RATES_TO_GIVE, Settings
 from gdfast.sums import CHUNK_VALUES, PIECE_VALUES, Examples, Summation, add_up
@@ -25,6 +27,11 @@ from gdfast.sums import CHUNK_VALUES, PIECE_VALUES, Examples, Summation, add_up
 # What a row and an update cost beside the values that they go through, in such.
 ROW_VALUES = 8
 STEP_VALUES = 64
+# Outputs are shared out to threads in runs that fill such parts of a cache line, two of
+# them at least, where an epoch reads so many values for all outputs together.
+SIDE = 4
+MAX_SHARES = 8  # as each share reads all rows
+SHARED_VALUES = 1 << 22
 QUICK_ROWS = 1_000_000  # an order of which is drawn in some 20 ms
 
 
@@ -67,6 +74,49 @@ class Drawing(NamedTuple):
     path_sum: Doubles | None
 
 
+class Share(NamedTuple):
+    """Outputs whose steps are made apart from those of the others.
+
+    Parameters
+    ----------
+    outputs : slice
+        Which.
+    examples : Examples
+        The rows, with the targets of these outputs.
+    params : ndarray of float64, shape (n_params,)
+        Room for the parameters of these outputs.
+    step : Update
+        What is done with the gradient of a batch.
+    common : ndarray of float64, shape (2,)
+        What their coefficients have in common, as `descend_batches_csr` takes it.
+    """
+
+    outputs: slice
+    examples: Examples
+    params: Doubles
+    step: kernel.Update
+    common: Doubles
+
+
+class Epoch(NamedTuple):
+    """What came of an epoch.
+
+    Parameters
+    ----------
+    objective_sum : float
+        Sum over the rows of weight times what their batch's update saw before it: mean
+        loss and penalty.
+    weight_sum : float
+        Sum of the weights.
+    n_steps : int
+        Updates made.
+    """
+
+    objective_sum: float
+    weight_sum: float
+    n_steps: int
+
+
 class OutOfTime(Exception):
     """An epoch is not done by the time from which no more steps are made."""
 
@@ -87,6 +137,8 @@ class Batches:
     deadline : float
         Time, as `time.perf_counter` gives it, at which an epoch is given up; not before
         some were made.
+    watches_change : bool
+        Whether to find by how much an epoch changes the parameters.
 
     Attributes
     ----------
@@ -99,7 +151,9 @@ class Batches:
     -----
     The kernel is called for so many batches as take some milliseconds, and Ctrl-C is
     answered between two calls. A batch that would take longer is added up by several
-    calls. How all this is cut depends on the shape of X and the size of a batch alone.
+    calls. Many outputs of sparse rows that have losses of their own are shared out to
+    the threads. How all this is cut depends on the shape of X and the size of a batch
+    alone.
     """
 
     method = "batches"
@@ -111,6 +165,7 @@ class Batches:
         n_params: int,
         batching: Batching,
         deadline: float = math.inf,
+        watches_change: bool = True,
     ) -> None:
         size, generator, average = batching
         self.summation = summation
@@ -118,6 +173,7 @@ class Batches:
         self.n_steps = 0
         self.last = np.zeros(n_params)
         self._deadline = deadline
+        self._watches_change = watches_change
         self._has_begun = False
         self._size = size
         self._generator = generator
@@ -125,7 +181,6 @@ class Batches:
         self._path_sum = np.zeros(n_params) if average else None
         X, _, _, columns, n_outputs = summation.examples
         sparse = isinstance(X, CSR)
-        self._n_coef = X.shape[1] * n_outputs
         self._common = np.ones(2)  # see the kernel; for sparse rows
         # Whether a step leaves the coefficients of other columns than its batch's.
         in_place = sparse and updater.sparing and columns is None and not average
@@ -136,6 +191,12 @@ class Batches:
         by_parts = sparse and n_outputs > 1 and columns is not None
         self._batches = 0 if by_parts else CHUNK_VALUES // batch
         self._rows = max(1, CHUNK_VALUES // work)  # of such a part
+        apart = in_place and summation.loss.domain is not Domain.CLASS
+        large = X.size * n_outputs >= SHARED_VALUES
+        self._shares: list[Share] = []
+        if apart and large and self._batches:
+            self._shares = self._shared_out(n_params // n_outputs)
+        self._shared: Doubles | None = None  # parameters that the shares have
 
     @property
     def origin(self) -> Drawing:
@@ -216,8 +277,8 @@ class Batches:
         trace : ndarray of float64, shape (n_epochs, 3) or (n_epochs + 1, 3)
             Of every epoch, the mean over its batches of mean loss and penalty before
             the batch's own update, NaN as no gradient is known of all rows, and the
-            largest change of a parameter by the epoch. At the end, loss and gradient of
-            all rows, and inf.
+            largest change of a parameter by the epoch, or 0 if that is not watched. At
+            the end, the loss of all rows, NaN and inf.
         path : ndarray of float64, shape (len(trace), n_params), or None
             Where every epoch took its first gradient, and the model at the end.
 
@@ -229,47 +290,114 @@ class Batches:
         """
         trace, path = outputs(params, len(steps), keep_path, end)
         for row in range(len(steps)):
-            before = params.copy()
+            before = params.copy() if self._watches_change else None
             if path is not None:
                 path[row] = self.updater.look_ahead(params)
             objective = self._epoch(params)
-            trace[row] = objective, np.nan, largest_change(before, params)
+            change = 0.0 if before is None else largest_change(before, params)
+            trace[row] = objective, np.nan, change
         self._has_begun |= len(steps) > 0
         if end:
             self.last = params
             if self._path_sum is not None:
                 self.last = params.copy()
                 params[:] = self.averaged(params)
-            trace[-1] = self.look_at(params)
+            trace[-1] = self.look_at(params, gradient=False)
             if path is not None:
                 path[-1] = params
         return trace, path
+
+    def _shared_out(self, n_columns: int) -> list[Share]:
+        """Return shares of the outputs; none where they are too few."""
+        examples, n = self.summation.examples, self.summation.examples.n_outputs
+        d, targets, shares = examples.X.shape[1], examples.targets, []
+        for some in side_by_side(n):
+            width = some.stop - some.start
+            # Numbers of other classes are no class of these.
+            y = targets - targets.dtype.type(some.start)
+            if examples.n_classes is None:
+                y = targets[:, some].reshape(-1)
+            shares.append(
+                Share(
+                    some,
+                    examples._replace(y=y, n_outputs=width),
+                    aligned_zeros(n_columns * width),
+                    self.updater.step_of(d * width, n_columns * width),
+                    np.ones(2),
+                )
+            )
+        return shares
 
     def _epoch(self, params: Doubles) -> float:
         """Make a step on every batch; returns the mean of what they saw before it."""
         n_rows, order = len(self.summation.examples.X), None
         if self._generator is not None:
             order = drawn(self._generator, n_rows).astype(np.intp, copy=False)
-        sums, coef = np.zeros(2), params[: self._n_coef]
+        if self._shares:
+            epoch = self._descend_apart(params, order)
+        else:
+            step, examples = self.updater.step, self.summation.examples
+            everything = slice(0, examples.n_outputs)
+            epoch = self._descend(
+                Share(everything, examples, params, step, self._common), order
+            )
+        if epoch is None:
+            raise OutOfTime
+        self.n_steps += epoch.n_steps
+        return epoch.objective_sum / epoch.weight_sum
+
+    def _descend_apart(self, params: Doubles, order: Order) -> Epoch | None:
+        """Make a step on every batch for each share of the outputs, on the threads."""
+        table = params.reshape(-1, self.summation.examples.n_outputs)
+        is_shared, self._shared = self._shared is params, None
+
+        def descend(share: Share) -> Epoch | None:
+            own = share.params.reshape(len(table), -1)
+            if not is_shared:
+                own[:] = table[:, share.outputs]
+            epoch = self._descend(share, order)
+            table[:, share.outputs] = own
+            return epoch
+
+        epochs = []
+        for epoch in self.summation.team.map(descend, self._shares):
+            if epoch is None:
+                return None
+            epochs.append(epoch)
+        self._shared = params
+        objective_sum = sum(epoch.objective_sum for epoch in epochs)
+        return epochs[0]._replace(objective_sum=objective_sum)
+
+    def _descend(self, share: Share, order: Order) -> Epoch | None:
+        """Make a step on every batch; returns None when there is no time for it."""
+        n_rows, sums, common = len(share.examples.X), np.zeros(2), share.common
+        coef = share.params[: share.examples.X.shape[1] * share.examples.n_outputs]
         if self.updater.squares:
             with np.errstate(over="ignore", invalid="ignore"):  # of a diverging run
-                self._common[:] = 1.0, np.einsum("i,i", coef, coef)
+                common[:] = 1.0, np.einsum("i,i", coef, coef)
         step_on = self._step_on_batches if self._batches else self._step_on_parts
         rows = self._size * max(1, self._batches)
+        n_steps = self.n_steps
         for start in range(0, n_rows, rows):
-            if self._has_begun and time.perf_counter() >= self._deadline:
-                raise OutOfTime
-            step_on(slice(start, min(start + rows, n_rows)), order, params, sums)
-        if self._common[0] != 1:
+            if self.summation.team.stopped or self._is_late():
+                return None
+            part = slice(start, min(start + rows, n_rows))
+            n_steps += step_on(share, part, order, n_steps, sums)
+        if common[0] != 1:
             with np.errstate(over="ignore", invalid="ignore"):
-                coef *= self._common[0]
-        return float(sums[0] / sums[1])
+                coef *= common[0]
+        objective_sum, weight_sum = sums.tolist()
+        return Epoch(objective_sum, weight_sum, n_steps - self.n_steps)
+
+    def _is_late(self) -> bool:
+        """Whether no more steps are to be made."""
+        return self._has_begun and time.perf_counter() >= self._deadline
 
     def _step_on_batches(
-        self, rows: slice, order: Order, params: Doubles, sums: Doubles
-    ) -> None:
-        """Make a step on each of some batches."""
-        loss, examples = self.summation.loss, self.summation.examples
+        self, share: Share, rows: slice, order: Order, done: int, sums: Doubles
+    ) -> int:
+        """Make a step on each of some batches; returns how many these are."""
+        loss, examples = self.summation.loss, share.examples
         n_batches = -(-(rows.stop - rows.start) // self._size)
         if order is None:
             examples = examples.rows(rows)
@@ -277,29 +405,27 @@ class Batches:
         steps = (
             None if order is None else order[rows],
             self._size,
-            params,
-            self.updater.rates(range(self.n_steps, self.n_steps + n_batches)),
+            share.params,
+            self.updater.rates(range(done, done + n_batches)),
             sums,
             self._path_sum,
-            max(0, self._average - 1 - self.n_steps),
-            self.updater.step,
+            max(0, self._average - 1 - done),
+            share.step,
         )
-        data: tuple[Any, ...]
         if isinstance(X, CSR):
             data = X.data, X.indices, X.indptr, y, weight, columns, X.shape[1], *steps
-            made = kernel.descend_batches_csr(
-                loss.kind, loss.param, *data, n_outputs, self._common
+            return kernel.descend_batches_csr(
+                loss.kind, loss.param, *data, n_outputs, share.common
             )
-        else:
-            data = X, y, weight, columns, *steps, n_outputs
-            made = kernel.descend_batches(loss.kind, loss.param, *data)
-        self.n_steps += made
+        return kernel.descend_batches(
+            loss.kind, loss.param, X, y, weight, columns, *steps, n_outputs
+        )
 
     def _step_on_parts(
-        self, rows: slice, order: Order, params: Doubles, sums: Doubles
-    ) -> None:
+        self, share: Share, rows: slice, order: Order, done: int, sums: Doubles
+    ) -> int:
         """Make a step on one batch, which is added up part by part."""
-        loss, examples = self.summation.loss, self.summation.examples
+        loss, examples, params = self.summation.loss, share.examples, share.params
         point, gradient = self.updater.look_ahead(params), np.zeros_like(params)
         loss_sum = weight_sum = 0.0
         for start in range(rows.start, rows.stop, self._rows):
@@ -310,18 +436,15 @@ class Batches:
             loss_sum += added.loss_sum
             weight_sum += added.weight_sum
         if weight_sum == 0:
-            return
-        row, rate = (
-            np.empty(3),
-            self.updater.rates(range(self.n_steps, self.n_steps + 1)),
-        )
-        self.updater.step.take_step(
+            return 0
+        row, rate = np.empty(3), self.updater.rates(range(done, done + 1))
+        share.step.take_step(
             loss_sum / weight_sum, point, gradient / weight_sum, rate, params, row
         )
         sums += weight_sum * row[0], weight_sum
-        self.n_steps += 1
-        if self._path_sum is not None and self.n_steps >= self._average:
+        if self._path_sum is not None and done + 1 >= self._average:
             self._path_sum += params
+        return 1
 
     def averaged(self, params: Doubles) -> Doubles:
         """Return the model: the average if one is asked for, else a copy.
@@ -342,26 +465,54 @@ class Batches:
         mean: Doubles = self._path_sum / n_averaged
         return mean
 
-    def look_at(self, params: Doubles) -> Doubles:
+    def look_at(self, params: Doubles, gradient: bool = True) -> Doubles:
         """Return the row of a trace of some parameters.
 
         Parameters
         ----------
         params : ndarray of float64, shape (n_params,)
             The parameters.
+        gradient : bool
+            Whether to find the gradient, which takes twice the time.
 
         Returns
         -------
         ndarray of float64, shape (3,)
-            Loss and gradient of all rows, and inf.
+            Loss of all rows, the largest component of its gradient or NaN, and inf.
         """
         row = np.empty(3)
-        gradient, loss_sum, weight_sum = self.summation.gradient(params)
-        gradient /= weight_sum
-        self.updater.step.take_step(
-            loss_sum / weight_sum, params, gradient, None, params, row
-        )
+        if gradient:
+            total, loss_sum, weight_sum = self.summation.gradient(params)
+            total /= weight_sum
+            loss = loss_sum / weight_sum
+        else:
+            total, loss = None, self.summation.mean_loss(params)
+        self.updater.step.take_step(loss, params, total, None, params, row)
         return row
+
+
+def side_by_side(n_outputs: int) -> list[slice]:
+    """Return outputs in shares of about the same size.
+
+    Parameters
+    ----------
+    n_outputs : int
+        How many there are.
+
+    Returns
+    -------
+    list of slice
+        Up to `MAX_SHARES`, of twice `SIDE` or more outputs, larger ones first; none
+        where there is no second one.
+    """
+    n_sides = -(-n_outputs // SIDE)
+    n_shares = min(MAX_SHARES, n_sides // 2)
+    if n_shares < 2:
+        return []
+    few, rest = divmod(n_sides, n_shares)
+    counts = [few + (share < rest) for share in range(n_shares)]
+    ends = [min(SIDE * end, n_outputs) for end in accumulate(counts)]
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def largest_change(before: Doubles, after: Doubles) -> float:

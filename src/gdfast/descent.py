@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from gdfast._typing import Doubles
+from gdfast.aligned import aligned_copy
 from gdfast.backtracking import Backtracking
 from gdfast.batches import Batches, OutOfTime
 from gdfast.drivers import Moments, Passes
@@ -96,7 +97,7 @@ class Place(NamedTuple):
         """
         driver.origin = self.origin
         driver.updater.state[:] = self.state
-        return self.params.copy()
+        return aligned_copy(self.params)
 
 
 class Rows:
@@ -215,7 +216,8 @@ class Descended(NamedTuple):
     rows : Rows
         What every update saw before it, and the end.
     gradient_max : float
-        Largest component of the gradient at the end.
+        Largest component of the gradient at the end; NaN after epochs, unless they
+        have stalled.
     loss : float
         Mean loss and penalty of the model that is kept: the best one of the rows, or if
         there is none the last one.
@@ -235,6 +237,11 @@ class Descended(NamedTuple):
     def best(self) -> Best | None:
         """The model to keep by its loss on rows held out; None for the last one."""
         return self.rows.best
+
+    @property
+    def knows_gradient(self) -> bool:
+        """Whether the gradient at the end was found."""
+        return not math.isnan(self.gradient_max)
 
     @property
     def stalled(self) -> bool:
@@ -312,7 +319,7 @@ def descend(
     model, other = None, None
     place: Place | None = None
     try:
-        params = params.copy()
+        params = aligned_copy(params)
         n_iter = 0
         slices = Slices(driver.values_per_step, len(params), keep_path)
         while stop is None and n_iter < max_iter:
@@ -391,13 +398,14 @@ def descend(
         if ended and reason is Reason.MAX_ITER:
             reason = Reason.CALLBACK
     if rows.best is not None:
-        loss = float(look_at(driver, rows.best.params)[0])
+        loss = float(look_at(driver, rows.best.params, gradient=False)[0])
     gradient_max = float(trace[-1, 1])
     descent = Descended(
         params, n_iter, reason, rows, gradient_max, loss, monitor.epochs
     )
     if monitor.epochs and descent.stalled:  # by which it shows whether to rounding
         monitor.zero = look_at(driver, np.zeros_like(params))
+        descent = descent._replace(gradient_max=float(look_at(driver, params)[1]))
     return descent
 
 
@@ -406,7 +414,7 @@ def _model(driver: Driver, params: Doubles) -> Doubles:
     return driver.averaged(params) if isinstance(driver, Batches) else params.copy()
 
 
-def look_at(driver: Driver, params: Doubles) -> Doubles:
+def look_at(driver: Driver, params: Doubles, gradient: bool = True) -> Doubles:
     """Return the row of a trace of some parameters, and leave the driver as it is.
 
     Parameters
@@ -415,14 +423,16 @@ def look_at(driver: Driver, params: Doubles) -> Doubles:
         Knows the objective.
     params : ndarray of float64, shape (n_params,)
         The parameters.
+    gradient : bool
+        Whether to find the gradient also where that takes time of its own.
 
     Returns
     -------
     ndarray of float64, shape (3,)
-        Mean loss and penalty, the largest component of the gradient, and inf.
+        Mean loss and penalty, the largest component of the gradient or NaN, and inf.
     """
     if isinstance(driver, Batches):
-        return driver.look_at(params)
+        return driver.look_at(params, gradient)
     origin: Any = driver.origin
     trace, _ = driver.take_steps(params.copy(), range(0), False, end=True)
     driver.origin = origin

@@ -106,6 +106,7 @@ def _reason(
     gtol, xtol, ftol = monitor.tolerances
     done = f"after {_count(descent.n_iter, 'iteration')}"
     gradient = f"the largest gradient component is {descent.gradient_max:.4g}"
+    with_gradient = f"; {gradient}" if descent.knows_gradient else ""
     match descent.reason:
         case Reason.GTOL if descent.gradient_max < gtol:
             return f"Converged {done}: {gradient}, below gtol={gtol:g}."
@@ -137,11 +138,11 @@ def _reason(
                 f"learning rate, {fit.learning_rate:.4g}, is the lowest."
             )
         case Reason.CALLBACK:
-            return f"Stopped by the callback {done}; {gradient}."
+            return f"Stopped by the callback {done}{with_gradient}."
         case Reason.DIVERGED:
             return _divergence(descent, monitor, examples, schedule, fit)
         case Reason.MAX_ITER | Reason.MAX_SECONDS | Reason.INTERRUPTED:
-            return _unfinished(descent, monitor, examples, schedule, fit)
+            return _unfinished(descent, monitor, examples, schedule, fit, with_gradient)
 
 
 def _unfinished(
@@ -150,6 +151,7 @@ def _unfinished(
     examples: Examples | None,
     schedule: Schedule | None,
     fit: Fit | Minimum,
+    with_gradient: str,
 ) -> str:
     """Return how far a run was that was cut short, and what would have helped."""
     limit = descent.reason.value
@@ -158,10 +160,8 @@ def _unfinished(
     max_stable = _max_stable(fit)
     rate, at_step = _largest_rate(schedule, descent, fit)
     smooth = isinstance(fit, Minimum) or LOSSES[fit.loss_name].smooth
-    parts = [
-        f"Stopped {cause} after {_count(descent.n_iter, 'iteration')}; the largest "
-        f"gradient component is {descent.gradient_max:.4g}"
-    ]
+    done = f"after {_count(descent.n_iter, 'iteration')}"
+    parts = [f"Stopped {cause} {done}{with_gradient}"]
     if descent.n_iter == 0:
         return f"{parts[0]}."
     if descent.last_losses is None:

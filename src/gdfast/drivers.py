@@ -93,20 +93,39 @@ class Updater:
         schedule: Schedule | None = None,
     ) -> None:
         self.schedule = schedule
-        self._looks_ahead = optimizer.looks_ahead
+        self._optimizer = optimizer
+        self._penalty = penalty
         self.sparing = (
             isinstance(optimizer, GD) and not penalty.l1 and penalty.bounds is None
         )
         self.squares = penalty.l2 != 0
         self.state = np.zeros(2 + optimizer.n_slots * n_params)
-        self.step = kernel.Update(
-            optimizer.kind,
-            optimizer.constants,
-            n_coef,
-            n_params - n_coef,
-            *penalty,
-            self.state,
+        self.step = self._step(n_coef, n_params, self.state)
+
+    def _step(self, n_coef: int, n_params: int, state: Doubles) -> kernel.Update:
+        """Return the rule and the penalty for the kernel."""
+        kind, constants = self._optimizer.kind, self._optimizer.constants
+        n_intercepts = n_params - n_coef
+        return kernel.Update(
+            kind, constants, n_coef, n_intercepts, *self._penalty, state
         )
+
+    def step_of(self, n_coef: int, n_params: int) -> kernel.Update:
+        """Return the same for some of the parameters.
+
+        The rule must remember nothing, and the penalty have no bounds.
+
+        Parameters
+        ----------
+        n_coef, n_params : int
+            Number of coefficients, and of these and the intercepts.
+
+        Returns
+        -------
+        Update
+            For the kernel.
+        """
+        return self._step(n_coef, n_params, np.zeros(2))
 
     def look_ahead(self, params: Doubles) -> Doubles:
         """Return the point where the next gradient is taken.
@@ -122,7 +141,7 @@ class Updater:
             A copy of them, but for rules that look ahead.
         """
         point = params.copy()
-        if self._looks_ahead:
+        if self._optimizer.looks_ahead:
             self.step.look_ahead(params, point)
         return point
 

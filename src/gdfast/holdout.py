@@ -41,8 +41,7 @@ class HeldOutLoss:
         float
             The mean loss.
         """
-        _, loss_sum, weight_sum = self._summation.gradient(params)
-        return loss_sum / weight_sum
+        return self._summation.mean_loss(params)
 
 
 def hold_out(

@@ -353,7 +353,10 @@ def prepare(
     bent = None
     driver: Driver
     if batching is not None:
-        driver = Batches(summation, updater, n_params, batching, settings.deadline)
+        watches_change = settings.tolerances.xtol > 0
+        driver = Batches(
+            summation, updater, n_params, batching, settings.deadline, watches_change
+        )
         if schedule is None:
             bound = largest_curvature(loss, penalty, examples)
             updater.schedule = Constant(safe_rate(bound, examples))
@@ -392,7 +395,7 @@ def _monitor(
     epochs = isinstance(driver, Batches)
     if isinstance(driver, Batches):  # the first one does not show where it began
         zero = np.array([driver.summation.loss_of_zeros(), np.nan, np.inf])
-        first = zero if at_zeros else look_at(driver, params)
+        first = zero if at_zeros else look_at(driver, params, gradient=False)
     elif not at_zeros:
         zero = look_at(driver, np.zeros_like(params))
     adapts = isinstance(settings.schedule, Adaptive)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles, Floats
+from gdfast.aligned import aligned_zeros
 from gdfast.csr import CSR, Matrix
 
 # Work of a call of the kernel, in values of X: some milliseconds, after which Ctrl-C is
@@ -900,7 +901,7 @@ class DescentTogether(Pieces):
             X.shape[1],
             coef,
             side_by_side(means) if means else None,
-            np.zeros_like(coef) if task.l1 else None,
+            aligned_zeros(coef.size).reshape(coef.shape) if task.l1 else None,
             np.array([start.intercept for start in starts]),
             np.array([start.mean_intercept for start in starts]),
             classes.weight,
@@ -986,7 +987,8 @@ def side_by_side(rows: list[Floats]) -> Doubles:
     ndarray of float64, shape (n_features, n_sides)
         Those of a feature side by side, and zeros up to a multiple of 4.
     """
-    table = np.zeros((len(rows[0]), -(-len(rows) // 4) * 4))
+    n_sides = -(-len(rows) // 4) * 4
+    table = aligned_zeros(len(rows[0]) * n_sides).reshape(-1, n_sides)
     for output, row in enumerate(rows):
         if np.count_nonzero(row):
             table[:, output] = row

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles, Floats
+from gdfast.aligned import aligned_zeros
 from gdfast.csr import CSR, Matrix
 from gdfast.losses import Loss
 from gdfast.threads import Team
@@ -94,8 +95,13 @@ class Examples(NamedTuple):
         for start in range(0, len(X), rows):
             yield self.rows(slice(start, start + rows))
 
-    def parts(self) -> list[Examples]:
+    def parts(self, gradient: bool = True) -> list[Examples]:
         """Return the chunks that are summed each by itself, for threads to share.
+
+        Parameters
+        ----------
+        gradient : bool
+            Whether each has sums as long as a row, which are to be few.
 
         Returns
         -------
@@ -104,6 +110,8 @@ class Examples(NamedTuple):
             shape of X alone, or on where sparse rows begin.
         """
         if isinstance(self.X, CSR):
+            if not gradient:
+                return list(self.pieces())
             width = self.X.shape[1] * self.n_outputs
             stored = max(CHUNK_VALUES, MIN_CHUNK_STORED * width)
             return [self.rows(part) for part in self.X.chunks(stored)]
@@ -112,6 +120,22 @@ class Examples(NamedTuple):
         least = MIN_CHUNK_ROWS * self.n_outputs
         rows = max(least, CHUNK_VALUES // self.X.shape[1])
         return list(self.chunks(rows))
+
+    def pieces(self) -> Iterator[Examples]:
+        """Yield what the kernel is given of sparse rows at a time.
+
+        Yields
+        ------
+        examples : Examples
+            Views of some rows, with up to `CHUNK_VALUES` values for all outputs
+            together; so Ctrl-C is answered between two.
+        """
+        values = max(1, CHUNK_VALUES // self.n_outputs)
+        if self.X.size + len(self.X) <= values:
+            yield self
+            return
+        for part in self.X.chunks(values):
+            yield self.rows(part)
 
     def rows(self, part: slice | NDArray[np.intp]) -> Examples:
         """Return some rows.
@@ -227,6 +251,7 @@ class Summation:
         self.examples = examples
         self.team = team
         self._chunks = examples.parts()
+        self._loss_chunks: list[Examples] | None = None
 
     @property
     def values_per_pass(self) -> int:
@@ -250,17 +275,39 @@ class Summation:
         """
 
         def add(chunk: Examples) -> GradientSum:
-            return add_up(self.loss, chunk, params)
+            return add_up(self.loss, chunk, params, self.team)
 
         return _merged(self.team.map(add, self._chunks))
+
+    def mean_loss(self, params: Doubles) -> float:
+        """Return the mean loss, without the cost of a gradient.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (n_params,)
+            As for `gradient`.
+
+        Returns
+        -------
+        float
+            The mean loss; of sparse rows it may be rounded otherwise than that of
+            `gradient`.
+        """
+
+        def add(chunk: Examples) -> tuple[float, float]:
+            return _add_sums(self.loss, chunk, params, None, self.team)
+
+        if self._loss_chunks is None:
+            self._loss_chunks = self.examples.parts(gradient=False)
+        losses, weights = zip(*self.team.map(add, self._loss_chunks), strict=True)
+        return float(sum(losses) / sum(weights))
 
     def loss_of_zeros(self) -> float:
         """Return the mean loss where all parameters are 0, without a look at X."""
         X = np.broadcast_to(np.zeros((1, 1)), (len(self.examples.X), 1))
         rows = self.examples._replace(X=X, columns=None)
         params = np.zeros(self.examples.n_outputs)
-        _, loss_sum, weight_sum = Summation(self.loss, rows, self.team).gradient(params)
-        return loss_sum / weight_sum
+        return Summation(self.loss, rows, self.team).mean_loss(params)
 
     def moments(self, params: Doubles) -> MomentSum:
         """Add up the loss, its gradient and the moments of all examples of one output.
@@ -313,7 +360,9 @@ class Summation:
         return MomentSum(_merged(totals), _added(moments))
 
 
-def add_up(loss: Loss, chunk: Examples, params: Doubles) -> GradientSum:
+def add_up(
+    loss: Loss, chunk: Examples, params: Doubles, team: Team | None = None
+) -> GradientSum:
     """Add up a loss and its gradient over one chunk, on the calling thread.
 
     Parameters
@@ -324,45 +373,71 @@ def add_up(loss: Loss, chunk: Examples, params: Doubles) -> GradientSum:
         The rows.
     params : ndarray of float64, shape (n_params,)
         Where the gradient is taken.
+    team : Team or None
+        Where it has stopped, the sums are of some rows only.
 
     Returns
     -------
     GradientSum
         The totals.
     """
+    gradient = aligned_zeros(len(params))
+    return GradientSum(gradient, *_add_sums(loss, chunk, params, gradient, team))
+
+
+def _add_sums(
+    loss: Loss,
+    chunk: Examples,
+    params: Doubles,
+    gradient: Doubles | None,
+    team: Team | None,
+) -> tuple[float, float]:
+    """Return the sums of losses and weights; adds to a gradient, if there is one."""
     if isinstance(chunk.X, CSR):
-        return _add_sparse(loss, chunk, params)
-    gradient = np.zeros(len(params))
-    sums = kernel.add_gradient(
+        return _add_sparse(loss, chunk, params, gradient, team)
+    return kernel.add_gradient(
         loss.kind, loss.param, *chunk[:-1], params, gradient, chunk.n_outputs
     )
-    return GradientSum(gradient, *sums)
 
 
-def _add_sparse(loss: Loss, chunk: Examples, params: Doubles) -> GradientSum:
-    """Add up a chunk of sparse rows.
+def _add_sparse(
+    loss: Loss,
+    chunk: Examples,
+    params: Doubles,
+    gradient: Doubles | None,
+    team: Team | None,
+) -> tuple[float, float]:
+    """Do the same for sparse rows, into a gradient of zeros.
 
     Columns (x - c) f are never made, as they have no zeros. Their predictions are those
     of x with coefficients f w and the intercept b - c . (f w); their gradient is f
     times that of x less c times the sum of the slopes, which is the intercept's.
     """
-    X, y, weight, columns, n_outputs = chunk
-    n_features = X.shape[1]
+    columns, n_outputs, n_features = chunk.columns, chunk.n_outputs, chunk.X.shape[1]
     at = params.reshape(-1, n_outputs)
+    slopes = None if gradient is None else gradient.reshape(-1, n_outputs)
+    loss_sum = weight_sum = 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges
         if columns is not None:
             center, factor = columns
             coef = factor[:, None] * at[:n_features]
             at = np.vstack([coef, at[n_features:].sum(axis=0) - center @ coef])
-        gradient = np.zeros(at.shape)
-        sums = kernel.add_gradient_csr(
-            *(loss.kind, loss.param, X.data, X.indices, X.indptr, y, weight),
-            *(n_features, at.reshape(-1), gradient.reshape(-1), n_outputs),
-        )
-        if columns is not None:
-            gradient[:-1] -= np.outer(center, gradient[-1])
-            gradient[:-1] *= factor[:, None]
-    return GradientSum(gradient.reshape(-1)[: len(params)], *sums)
+            slopes = None if gradient is None else np.zeros(at.shape)
+        total = None if slopes is None else slopes.reshape(-1)
+        for X, y, weight, _, _ in chunk.pieces():
+            if team is not None and team.stopped:
+                break
+            losses, weights = kernel.add_gradient_csr(
+                *(loss.kind, loss.param, X.data, X.indices, X.indptr, y, weight),
+                *(n_features, at.reshape(-1), total, n_outputs),
+            )
+            loss_sum += losses
+            weight_sum += weights
+        if columns is not None and slopes is not None and gradient is not None:
+            slopes[:-1] -= np.outer(center, slopes[-1])
+            slopes[:-1] *= factor[:, None]
+            gradient += slopes.reshape(-1)[: len(params)]
+    return loss_sum, weight_sum
 
 
 def _merged(sums: Sequence[GradientSum]) -> GradientSum:

@@ -8,6 +8,8 @@ import numpy as np
 
 from gdfast._typing import Doubles
 
+TILE = 2048  # features that are transposed at a time
+
 
 class Units(NamedTuple):
     """Turns the caller's coefficients into those of the columns trained on, and back.
@@ -110,7 +112,7 @@ class Units(NamedTuple):
             coef = params[..., :n].copy()
         else:
             table = params.reshape(*params.shape[:-1], -1, self.outputs)
-            coef = table[..., :n, :].swapaxes(-1, -2).copy()
+            coef = _transposed(table[..., :n, :])
             table = table.swapaxes(-1, -2)
         if self.fit_intercept:
             intercept = table[..., n].copy()
@@ -125,6 +127,19 @@ class Units(NamedTuple):
                 if self.fit_intercept:
                     intercept = intercept - coef @ center
         return coef, intercept
+
+
+def _transposed(table: Doubles) -> Doubles:
+    """Return a copy with the last two axes swapped, some features at a time.
+
+    So what is written stays in the cache until whole lines of it are.
+    """
+    *outer, n_features, n_outputs = table.shape
+    copy = np.empty((*outer, n_outputs, n_features))
+    for start in range(0, n_features, TILE):
+        part = slice(start, start + TILE)
+        copy[..., part] = table[..., part, :].swapaxes(-1, -2)
+    return copy
 
 
 def plain(intercept: Doubles) -> float | Doubles:
