@@ -114,7 +114,7 @@ def test_classes_as_they_lie(contestant, sparse, measure):
 
 @contestants
 @pytest.mark.parametrize(
-    ("batch_size", "threads"), [(32, 1), (None, 1), (None, 2)], ids=str
+    ("batch_size", "threads"), [(32, 1), (32, 2), (None, 1), (None, 2)], ids=str
 )
 def test_classes_in_one_reading(contestant, batch_size, threads, sparse, measure):
     y = np.random.default_rng(1).integers(0, N_CLASSES, sparse.shape[0])
