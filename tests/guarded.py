@@ -150,11 +150,12 @@ def call_outputs(kernel, data, n_params, at_end):
     for loss, y in ((8, data[1]), (12, targets)):
         rows = data[0], y, *data[2:]
         params, gradient = put("params", n_params), put("gradient", n_params)
-        kernel.add_gradient(loss, 0.0, *rows, params, gradient, n_outputs)
+        for total in (gradient, None):
+            kernel.add_gradient(loss, 0.0, *rows, params, total, n_outputs)
         order = arena("order").place(np.arange(n)[::-1] // 2, at_end)
         kernel.descend_batches(
             loss, 0.0, *rows, order, 5, params, put("rates", -(-n // 5)),
-            put("first", 2), None, 1, None, n_outputs,
+            put("first", n_outputs + 1), None, 1, None, n_outputs,
         )  # fmt: skip
 
 
@@ -187,12 +188,14 @@ def call_sparse(kernel, n, d, dtype, types, at_end):
                 put(name, np.full(n_params * n_outputs, 0.5))
                 for name in ("params", "gradient")
             )
-            kernel.add_gradient_csr(8, 0.0, *rows, d, params, gradient, n_outputs)
+            for total in (gradient, None):
+                kernel.add_gradient_csr(8, 0.0, *rows, d, params, total, n_outputs)
             for taken in (order, None):
                 kernel.descend_batches_csr(
                     8, 0.0, *rows, None, d, taken, 5, params,
-                    put("state", np.ones(-(-n // 5))), put("first", np.zeros(2)), None,
-                    0, None, n_outputs, put("second", np.ones(2)),
+                    put("state", np.ones(-(-n // 5))),
+                    put("first", np.zeros(n_outputs + 1)), None,
+                    0, None, n_outputs, put("second", np.ones(n_outputs + 1)),
                 )  # fmt: skip
         steps = stochastic(kernel, d, n % 3, at_end)
         targets = put("targets", np.full(n, 0.5))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -486,6 +487,18 @@ def test_batches_that_end_at_a_minimum_say_so(data):
 # -------------------------------------------------------------------------- sparse rows
 
 
+def calls_of(monkeypatch, cls, name):
+    """Return a list that gets an item for every call of a method."""
+    calls, method = [], getattr(cls, name)
+
+    def counted(self, *args):
+        calls.append(args)
+        return method(self, *args)
+
+    monkeypatch.setattr(cls, name, counted)
+    return calls
+
+
 def few(rng, n_samples=60, n_features=7):
     """Return rows of which most values are zero, and one row is empty."""
     X = rng.standard_normal((n_samples, n_features))
@@ -546,6 +559,77 @@ def test_sparse_rows_take_the_steps_of_a_loop(shuffle, rng):
         learning_rate=InvScaling(0.05, 0.5), shuffle=shuffle, random_state=8,
     )  # fmt: skip
     np.testing.assert_allclose(parameters(fit), path[-1], rtol=1e-9, atol=1e-12)
+
+
+# Batches of 300 rows are no single block of the kernel, which steps on them otherwise.
+@pytest.mark.parametrize("size", [1, 7, 300])
+@pytest.mark.parametrize("loss", ["hinge", "log_loss", "squared_error"])
+@pytest.mark.parametrize("alpha", [0, 0.1])
+def test_outputs_are_the_same_on_any_number_of_threads(
+    loss, alpha, size, rng, monkeypatch
+):
+    sparse = pytest.importorskip("scipy.sparse")
+    monkeypatch.setattr(batches, "SHARED_VALUES", 1)
+    apart = calls_of(monkeypatch, batches.Batches, "_descend_apart")
+    n, k = 400, 22
+    X, weight = few(rng, n, 30), rng.uniform(0, 2, n) * (np.arange(n) % 9 > 0)
+    y = rng.integers(0, k, n)
+    options = {"penalty": "l2", "alpha": alpha, "batch_size": size, "loss": loss}
+    options |= {"learning_rate": 0.01, "max_iter": 4, "history": "full"}
+    options |= {"sample_weight": weight, "random_state": 2}
+    if loss == "squared_error":
+        y = rng.standard_normal((n, k))
+    for more in ({}, {"shuffle": False}, {"fit_intercept": False}):
+        stored = sparse.csr_array(X)
+        one, two, three = (
+            gdfast.train(stored, y, n_threads=threads, **options, **more)
+            for threads in (1, 2, 3)
+        )
+        assert len(apart) == 8
+        apart.clear()
+        assert all_of(one) == all_of(two) == all_of(three)
+        whole = gdfast.train(X, y, **options, **more)
+        np.testing.assert_allclose(two.history["loss"], whole.history["loss"], 1e-9)
+        np.testing.assert_allclose(two.coef, whole.coef, 1e-9, 1e-12)
+    half = gdfast.train(stored, y, n_threads=2, **options | {"max_iter": 2})
+    rest = gdfast.train(stored, y, resume=half, **options | {"max_iter": 2})
+    assert rest.coef.tobytes() == gdfast.train(stored, y, **options).coef.tobytes()
+
+
+def test_an_interrupted_epoch_of_shared_outputs_is_given_up(rng, monkeypatch):
+    sparse = pytest.importorskip("scipy.sparse")
+    monkeypatch.setattr(batches, "SHARED_VALUES", 1)
+    X, y = sparse.csr_array(few(rng, 400, 30)), rng.integers(0, 22, 400)
+    options = {"batch_size": 7, "random_state": 3, "history": "full", "n_threads": 2}
+    options |= {"loss": "hinge", "learning_rate": 0.01}
+    calls, step = [], batches.Batches._step_on_batches
+
+    def interrupted(self, share, *arguments):
+        if threading.current_thread() is threading.main_thread():
+            calls.append(share.outputs)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+        return step(self, share, *arguments)
+
+    monkeypatch.setattr(batches.Batches, "_step_on_batches", interrupted)
+    monkeypatch.setattr(descent, "MAX_SLICE_STEPS", 1)
+    fit = gdfast.train(X, y, max_iter=50, on_interrupt="return", **options)
+    assert len(calls) == 3
+    again = gdfast.train(X, y, max_iter=fit.n_iter, **options)
+    assert all_of(fit) == all_of(again)
+
+
+def test_outputs_are_shared_out_evenly():
+    def widths(n_outputs):
+        return [some.stop - some.start for some in batches.side_by_side(n_outputs)]
+
+    assert [widths(n) for n in (2, 8, 12)] == [[], [], []]
+    assert widths(13) == [8, 5]
+    assert widths(20) == [12, 8]
+    assert widths(1000) == [128, 128, *[124] * 6]
+    for n in range(13, 200):
+        assert sum(widths(n)) == n
+        assert max(widths(n)) - min(widths(n)) < 8
 
 
 @pytest.mark.parametrize("size", [5, 40])
@@ -653,7 +737,7 @@ def test_a_row_that_is_not_there_is_named_before_any_step(kernel, row, place, rn
         ({"order": np.arange(0)}, "order must have at least one row"),
         ({"size": 0}, "batch_size must be at least 1"),
         ({"rates": np.ones(4)}, "rates must have one value for each batch"),
-        ({"sums": np.zeros(3)}, "sums must have two values"),
+        ({"sums": np.zeros(3)}, "sums must have a value for each output and one more"),
         ({"path_sum": np.zeros(2)}, "path_sum must have the shape of params"),
         ({"params": np.zeros(5)}, "params must have n_features values"),
         ({"kind": 99}, "unknown loss number 99"),
@@ -716,11 +800,12 @@ def test_every_kernel_makes_the_same_steps_on_sparse_rows(dtype, rule, size, bui
 def steps_in_place(kernel, stored, y, weight, order, size, loss, k, l2, n_calls=1):
     """Make steps on sparse rows that change few coefficients; return all that is so."""
     n_coef = stored.shape[1] * k
-    params, sums = np.linspace(-1, 1, n_coef + k), np.zeros(2)
+    params, sums = np.linspace(-1, 1, n_coef + k), np.zeros(k + 1)
     rule = OPTIMIZERS["gd"].kind, np.zeros(3), n_coef, k, 0.0, l2, None, np.zeros(2)
     update, common, done = kernel.Update(*rule), None, 0
     if n_calls > 1:
-        common = np.array([1.0, params[:n_coef] @ params[:n_coef]])
+        squares = (params[:n_coef].reshape(-1, k) ** 2).sum(axis=0)
+        common = np.concatenate([[1.0], squares])
     for rows in np.split(order, [size * i for i in range(1, n_calls)]):
         done += kernel.descend_batches_csr(
             LOSSES[loss]().kind, 0.0, stored.data, stored.indices, stored.indptr, y,
@@ -729,7 +814,7 @@ def steps_in_place(kernel, stored, y, weight, order, size, loss, k, l2, n_calls=
         )  # fmt: skip
     if common is not None:
         params[:n_coef] *= common[0]
-    return [done, *params, *sums]
+    return [done, *params, sums[:-1].sum(), sums[-1]]
 
 
 # 1 - rate l2 is above 0, is 0 at the first step and below 0 at first.
@@ -762,17 +847,44 @@ def test_steps_in_place_are_those_of_the_reference(k, size, l2, builds, rng):
 @pytest.mark.parametrize("k", [1, 20])
 def test_steps_in_place_leave_other_columns_alone(k, compiled):
     """Were all touched, a step on a row would cost as much as there are columns."""
-    params, common = np.ones(5 * k + k), np.array([1.0, 5.0 * k])
+    params, common = np.ones(5 * k + k), np.array([1.0] + [5.0] * k)
     rule = OPTIMIZERS["gd"].kind, np.zeros(3), 5 * k, k, 0.0, 0.5, None, np.zeros(2)
     compiled.descend_batches_csr(
         0, 0.0, np.ones(2), np.array([0, 3]), np.array([0, 1, 2]), np.zeros(2 * k),
-        None, None, 5, None, 1, params, np.full(2, 0.1), np.zeros(2), None, 0,
+        None, None, 5, None, 1, params, np.full(2, 0.1), np.zeros(k + 1), None, 0,
         compiled.Update(*rule), k, common,
     )  # fmt: skip
     table = params.reshape(-1, k)
     assert (table[[1, 2, 4]] == 1).all()
     assert (table[[0, 3, 5]] != 1).all()
-    np.testing.assert_allclose(common, [0.95**2, (table[:5] ** 2).sum()])
+    np.testing.assert_allclose(common, [0.95**2, *(table[:5] ** 2).sum(axis=0)])
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.05])
+@pytest.mark.parametrize("size", [6, 50])
+@pytest.mark.parametrize("loss", ["hinge", "log_loss", "squared_error"])
+def test_each_output_steps_in_place_as_it_does_alone(loss, size, l2, compiled, rng):
+    """To the bit, or threads that share the outputs would not."""
+    n, d, k, some = 50, 300, 20, slice(12, 20)
+    starts = np.concatenate([[0], np.cumsum(rng.integers(0, 1500, n))])
+    stored = rng.standard_normal(starts[-1]), rng.integers(0, d, starts[-1]), starts
+    y, table = rng.integers(0, 2, (n, k)).astype(float), rng.standard_normal((d + 1, k))
+
+    def stepped(outputs):
+        width, params = outputs.stop - outputs.start, table[:, outputs].flatten()
+        sums = np.zeros(width + 1)
+        rule = OPTIMIZERS["gd"].kind, np.zeros(3), d * width, width, 0.0, l2, None
+        compiled.descend_batches_csr(
+            LOSSES[loss]().kind, 0.0, *stored, y[:, outputs].reshape(-1), None, None, d,
+            None, size, params, np.full(50, 0.01), sums, None, 0,
+            compiled.Update(*rule, np.zeros(2)), width,
+        )  # fmt: skip
+        return params.reshape(-1, width), sums
+
+    params, sums = stepped(slice(0, k))
+    own, own_sums = stepped(some)
+    assert own.tobytes() == params[:, some].tobytes()
+    assert own_sums.tolist() == [*sums[some], sums[-1]]
 
 
 @pytest.mark.parametrize(
@@ -789,7 +901,7 @@ def test_steps_in_place_leave_other_columns_alone(k, compiled):
         ({"order": np.arange(0)}, "order must have at least one row"),
         ({"size": 0}, "batch_size must be at least 1"),
         ({"rates": np.ones(1)}, "rates must have one value for each batch"),
-        ({"sums": np.zeros(3)}, "sums must have two values"),
+        ({"sums": np.zeros(3)}, "sums must have a value for each output and one more"),
         ({"path_sum": np.zeros(2)}, "path_sum must have the shape of params"),
         ({"params": np.zeros(5)}, "params must have n_features values"),
         ({"y": np.zeros(2)}, "y must have one value"),
@@ -798,10 +910,15 @@ def test_steps_in_place_leave_other_columns_alone(k, compiled):
         ({"n_outputs": 0}, "n_outputs must be at least 1"),
         ({"n_outputs": 2}, "params must have n_features values, or one more for the"),
         (
-            {"n_outputs": 2, "params": np.zeros(6), "columns": np.ones((2, 3))},
+            {
+                "n_outputs": 2,
+                "params": np.zeros(6),
+                "columns": np.ones((2, 3)),
+                "sums": np.zeros(3),
+            },
             "columns must be None for several outputs",
         ),
-        ({"common": np.ones(1)}, "common must have two values"),
+        ({"common": np.ones(1)}, "common must have a value for each output and one"),
     ],
 )
 @pytest.mark.parametrize("order", [None, np.array([2, 1, 0])])

@@ -335,7 +335,7 @@ def test_steps_and_batches_are_those_of_the_reference(rng):
             loss = (12, 0.0, X, y, weight, columns)
             rates = np.full(6, 0.3)
             kernel.descend(*loss, params, rates, trace, path, n_outputs=k)
-            other, totals = np.zeros_like(params), np.zeros(2)
+            other, totals = np.zeros_like(params), np.zeros(k + 1)
             average, order = np.zeros_like(params), np.arange(n)[::-1].copy()
             for rows in (order, None):
                 steps = kernel.descend_batches(
@@ -343,6 +343,7 @@ def test_steps_and_batches_are_those_of_the_reference(rng):
                     *(2, None, k),
                 )
                 assert steps == 10
+            totals = totals[:-1].sum(), totals[-1]
             results.append([params, trace, path, other, totals, average])
         for found, expected in zip(*results, strict=True):
             np.testing.assert_allclose(found, expected, 1e-11, 1e-13)

@@ -20,10 +20,10 @@ cdef struct Batches:
     double* point      # memory of the parameters' size for each of these
     double* gradient
     double* coef
-    double* sums       # of weight times objective, and of the weights
+    double* sums       # of weight times objective, by outputs, and of the weights
     double* path_sum   # of the parameters after updates, or NULL,
     Py_ssize_t first   # from this one on
-    double* common     # factor of the coefficients, and the sum of their squares
+    double* common     # factor of the coefficients, and sums of squares by outputs
 
 
 cdef inline void take_batch(
@@ -70,14 +70,26 @@ cdef inline bint sum_batch(
     )
 
 
+cdef inline void note_losses(
+    const Data* batch, const Work* work, const Batches* batches, double weights
+) noexcept nogil:
+    # sums += losses and weights of a batch.
+    cdef Py_ssize_t o
+    for o in range(batch.n_outputs):
+        batches.sums[o] += fold_lanes(work.loss_sum + o * LANES)
+    batches.sums[batch.n_outputs] += weights
+
+
 cdef inline bint step_on_batch(
     int kind, double param, const Data* batch, Work* work, const Rule* rule,
     const Batches* batches, double weights, double rate, double* params,
+    bint note_penalty,
 ) noexcept nogil:
-    # Update by the mean gradient of a batch, and note the objective before that; False
-    # and no update at an index out of range.
+    # Update by the mean gradient of a batch, and note the objective before that, with
+    # its penalty or without; False and no update at an index out of range.
     cdef const double* point = next_point(rule, params, batches.point, True)
     cdef double* gradient = batches.gradient
+    cdef double penalty
     cdef Py_ssize_t j
     for j in range(rule.n_params):
         gradient[j] = 0.0
@@ -88,9 +100,10 @@ cdef inline bint step_on_batch(
         return False
     for j in range(rule.n_params):
         gradient[j] /= weights
-    batches.sums[0] += fold_lanes(work.loss_sum)
-    batches.sums[0] += weights * penalize(rule, point, gradient)
-    batches.sums[1] += weights
+    note_losses(batch, work, batches, weights)
+    penalty = penalize(rule, point, gradient)
+    if note_penalty:
+        batches.sums[0] += weights * penalty
     update(rule, gradient, rate, params)
     return True
 
@@ -122,11 +135,27 @@ cdef inline void settle(
 cdef inline void measure(
     const Rule* rule, const Batches* batches, const double* params
 ) noexcept nogil:
-    # Look at the coefficients.
-    cdef Py_ssize_t j
-    batches.common[1] = 0.0
-    for j in range(rule.n_bound):
-        batches.common[1] += params[j] * params[j]
+    # Square the coefficients.
+    cdef Py_ssize_t n = batches.data.n_outputs, j = 0, o
+    cdef double* square = batches.common + 1
+    for o in range(n):
+        square[o] = 0.0
+    while j < rule.n_bound:
+        for o in range(n):
+            square[o] += params[j + o] * params[j + o]
+        j += n
+
+
+cdef inline void note_squares(
+    const Rule* rule, const Batches* batches, double weights
+) noexcept nogil:
+    # sums += the penalty, where that is the squares.
+    cdef Py_ssize_t o
+    cdef double scale = batches.common[0]
+    for o in range(batches.data.n_outputs):
+        batches.sums[o] += weights * (
+            0.5 * rule.l2 * scale * scale * batches.common[1 + o]
+        )
 
 
 cdef inline bint step_in_place(
@@ -138,12 +167,12 @@ cdef inline bint step_in_place(
     cdef Py_ssize_t n = batch.n_outputs, d = batch.n_features * n, o
     cdef bint fit_intercept = rule.n_params > d, in_range
     cdef double* b = params + d
-    cdef double factor = -rate / weights, scale = batches.common[0], penalty
+    cdef double factor = -rate / weights, scale = batches.common[0]
     cdef double to = scale * (1.0 - rate * rule.l2)
     cdef double* grown = NULL
     if rule.l2 != 0.0:
         grown = batches.common + 1
-    penalty = 0.5 * rule.l2 * scale * scale * batches.common[1]
+        note_squares(rule, batches, weights)
     if n == 1:
         in_range = add_stored(
             kind, param, batch, work, params, b[0] if fit_intercept else 0.0, scale,
@@ -160,8 +189,7 @@ cdef inline bint step_in_place(
         for o in range(n):
             b[o] += factor * fold_lanes(work.slope_sum + o * LANES)
     batches.common[0] = to
-    batches.sums[0] += fold_lanes(work.loss_sum) + weights * penalty
-    batches.sums[1] += weights
+    note_losses(batch, work, batches, weights)
     return True
 
 
@@ -179,10 +207,14 @@ cdef inline bint step_anyhow(
             kind, param, batch, work, rule, batches, weights, rate, params
         )
     settle(rule, batches, params)
+    if rule.l2 != 0.0:
+        measure(rule, batches, params)
+        note_squares(rule, batches, weights)
     in_range = step_on_batch(
-        kind, param, batch, work, rule, batches, weights, rate, params
+        kind, param, batch, work, rule, batches, weights, rate, params, False
     )
-    measure(rule, batches, params)
+    if rule.l2 != 0.0:
+        measure(rule, batches, params)
     return in_range
 
 
@@ -212,7 +244,7 @@ cdef inline Py_ssize_t step_on_batches(
         else:
             in_range = step_on_batch(
                 kind, param, &batch, work, rule, batches, weights, batches.rates[made],
-                params,
+                params, True,
             )
         if batches.path_sum != NULL and made >= batches.first and in_range:
             for j in range(rule.n_params):

@@ -77,8 +77,8 @@ cdef struct Work:
     double* scale
     double* coef         # of several outputs in tiles, with the intercepts in front
     double* gradient     # sums; of one feature in lanes; output after output
-    double* loss_sum     # in lanes
-    double* slope_sum    # and for each output
+    double* loss_sum     # in lanes of each output, or of the first for all of them
+    double* slope_sum    # the same
     double* z            # of each row, output after output
     double* slope
     double* y_memory
@@ -96,6 +96,15 @@ cdef inline double fold_lanes(const double* lane_sum) noexcept nogil:
     for k in range(PARTS):
         part[k] = load(lane_sum + k * WIDTH)
     return fold(part)
+
+
+cdef inline double fold_losses(const Work* work, Py_ssize_t n_outputs) noexcept nogil:
+    # The sum of the losses of all outputs.
+    cdef Py_ssize_t o
+    cdef double total = fold_lanes(work.loss_sum)
+    for o in range(1, n_outputs):
+        total += fold_lanes(work.loss_sum + o * LANES)
+    return total
 
 
 cdef inline Py_ssize_t x_size(const Data* data) noexcept nogil:
@@ -151,7 +160,7 @@ cdef inline bint allocate(Work* work, const Data* data, bint moments) noexcept n
     if moments and padded % 64 == 0:  # rows 512 bytes apart share sets of the cache
         work.copy_step += LANES
     work.memory = <double*> calloc(
-        2 * padded + coef_size(data) + outputs * padded + (1 + outputs) * LANES
+        2 * padded + coef_size(data) + outputs * padded + 2 * outputs * LANES
         + (3 * outputs + 1) * lanes + lanes * max(work.copy_step, LANES),
         sizeof(double),
     )
@@ -164,7 +173,7 @@ cdef inline bint allocate(Work* work, const Data* data, bint moments) noexcept n
     work.coef = work.scale + padded
     work.gradient = work.coef + coef_size(data)
     work.loss_sum = work.gradient + outputs * padded
-    work.slope_sum = work.loss_sum + LANES
+    work.slope_sum = work.loss_sum + outputs * LANES
     work.z = work.slope_sum + outputs * LANES
     work.slope = work.z + outputs * lanes
     work.y_memory = work.slope + outputs * lanes

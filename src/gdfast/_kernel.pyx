@@ -49,7 +49,7 @@ from gdfast._batches cimport (
     Batches, measure as measure_coef, settle, step_on_batches,
 )
 from gdfast._blocks cimport (
-    Data, Work, allocate, fold_lanes, whole_lanes, x_value, y_value,
+    Data, Work, allocate, fold_losses, whole_lanes, x_value, y_value,
 )
 from gdfast._functions cimport (
     Pointer, all_finite, both_by, fill, find_places, gradient_by, slope_of_three,
@@ -422,7 +422,7 @@ def add_gradient_csr(
             in_range = add_sparse_outputs(
                 kind, param, &rows, &work, &params[0], total, fit_intercept
             )
-        loss_sum = fold_lanes(work.loss_sum)
+        loss_sum = fold_losses(&work, n_outputs)
         free(work.memory)
     if not in_range:
         raise ValueError("indices must be from 0 to n_features - 1")
@@ -807,8 +807,8 @@ cdef Batches describe_batches(
         put_in_order(data, order)
     if rates.shape[0] < (data.n_rows - 1) // size + 1:
         raise ValueError("rates must have one value for each batch")
-    if sums.shape[0] != 2:
-        raise ValueError("sums must have two values")
+    if sums.shape[0] != data.n_outputs + 1:
+        raise ValueError("sums must have a value for each output and one more")
     if path_sum is not None and path_sum.shape[0] != n_params:
         raise ValueError("path_sum must have the shape of params")
     batches.data = data
@@ -822,8 +822,10 @@ cdef Batches describe_batches(
 
 
 cdef bint allocate_batches(Batches* batches, Py_ssize_t n_params):
-    # One piece of memory for all that is of the size of the parameters.
-    batches.point = <double*> malloc(3 * n_params * sizeof(double))
+    # One piece of memory for all that is of the size of the parameters, and for what
+    # coefficients have in common.
+    cdef Py_ssize_t n_common = 1 + batches.data.n_outputs
+    batches.point = <double*> malloc((3 * n_params + n_common) * sizeof(double))
     batches.gradient = batches.point + n_params
     batches.coef = batches.gradient + n_params
     return batches.point != NULL
@@ -854,9 +856,10 @@ def descend_batches(
         them, as in `add_gradient`.
     rates : ndarray of float64, shape (n_batches,) or more
         Learning rates of the steps.
-    sums : ndarray of float64, shape (2,), changed
-        Added to it: for every batch its weights times its mean loss and penalty before
-        its own step, and its weights.
+    sums : ndarray of float64, shape (n_outputs + 1,), changed
+        Added to its last value: the weights of every batch. To the others, as a whole:
+        weights times mean loss and penalty of every batch before its own step. Of each
+        is told which part an output has in it, where outputs have nothing in common.
     path_sum : ndarray of float64, shape of `params`, or None, changed
         Added to it: the parameters after every step from `first` on, counted from 0.
     first : int
@@ -940,10 +943,10 @@ def descend_batches_csr(
         Number of columns.
     order, batch_size, params, rates, sums, path_sum, first, update, n_outputs
         As in `descend_batches`.
-    common : ndarray of float64, shape (2,), or None, changed
+    common : ndarray of float64, shape (n_outputs + 1,), or None, changed
         A factor that the coefficients in `params` are still to be multiplied by, and
-        the sum of their squares without it, which has no use without penalty; None for
-        none, neither before nor after the call.
+        for each output the sum of their squares without it, which has no use without
+        penalty; None for none, neither before nor after the call.
 
     Returns
     -------
@@ -989,13 +992,12 @@ def descend_batches_csr(
         &rows, order, batch_size, params.shape[0], rates, sums, path_sum, first
     )
     cdef double[2] idle
-    cdef double[2] own
     cdef Rule rule = chosen_rule(update, params.shape[0], idle)
     cdef Work work
     cdef Py_ssize_t n_steps
     describe_columns(&rows, columns)
-    if common is not None and common.shape[0] != 2:
-        raise ValueError("common must have two values")
+    if common is not None and common.shape[0] != n_outputs + 1:
+        raise ValueError("common must have a value for each output and one more")
     if columns is not None and n_outputs > 1:
         raise ValueError("columns must be None for several outputs")
     check_places(indptr, data.shape[0], &rows)
@@ -1010,8 +1012,8 @@ def descend_batches_csr(
         if common is not None:
             batches.common = &common[0]
         else:
-            batches.common = own
-            own[0] = 1.0
+            batches.common = batches.coef + rule.n_params
+            batches.common[0] = 1.0
             measure_coef(&rule, &batches, &params[0])
         n_steps = step_on_batches(kind, param, &work, &rule, &batches, &params[0])
         if common is None:

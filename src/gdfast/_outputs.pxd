@@ -9,7 +9,7 @@
 from libc.string cimport memset
 
 from gdfast._blocks cimport (
-    Data, Work, fold_lanes, foresee, load_block, whole_lanes, x_size,
+    Data, Work, fold_lanes, fold_losses, foresee, load_block, whole_lanes, x_size,
 )
 from gdfast._losses cimport MULTINOMIAL, exp_finite, log1p_positive
 from gdfast._simd cimport (
@@ -36,7 +36,7 @@ cdef inline void begin_outputs(
     cdef Py_ssize_t n = data.n_outputs, d = data.n_features, o = 0, width, j, k
     cdef double* coef = work.coef
     memset(
-        work.gradient, 0, (n * work.padded + (1 + n) * LANES) * sizeof(double)
+        work.gradient, 0, (n * work.padded + 2 * n * LANES) * sizeof(double)
     )
     while o < n:
         width = tile_vectors(n - o) * WIDTH
@@ -168,6 +168,7 @@ cdef inline void slope_outputs(
         one.z += work.lanes
         one.slope += work.lanes
         one.y_memory += work.lanes
+        one.loss_sum += LANES
         one.slope_sum += LANES
 
 
@@ -286,4 +287,4 @@ cdef inline double add_output_pass(
         start += work.n_rows
     if gradient != NULL:
         end_outputs(data, work, gradient, fit_intercept)
-    return fold_lanes(work.loss_sum)
+    return fold_losses(work, data.n_outputs)

@@ -563,8 +563,8 @@ def descend_batches(
         raise ValueError("order must be from 0 to n_samples - 1")
     if len(rates) < -(-len(order) // batch_size):
         raise ValueError("rates must have one value for each batch")
-    if sums.shape != (2,):
-        raise ValueError("sums must have two values")
+    if sums.shape != (n_outputs + 1,):
+        raise ValueError("sums must have a value for each output and one more")
     if path_sum is not None and path_sum.shape != params.shape:
         raise ValueError("path_sum must have the shape of params")
     made, row, of_rows = 0, np.empty(3), y.reshape(n, -1)
@@ -581,7 +581,8 @@ def descend_batches(
         )
         gradient /= weight_sum
         update.take_step(loss_sum / weight_sum, point, gradient, rate, params, row)
-        sums += weight_sum * row[0], weight_sum
+        sums[0] += weight_sum * row[0]  # of all outputs
+        sums[-1] += weight_sum
         if path_sum is not None and made >= first:
             path_sum += params
         made += 1
@@ -618,8 +619,8 @@ def descend_batches_csr(
     if columns is not None and n_outputs > 1:
         raise ValueError("columns must be None for several outputs")
     if common is not None:
-        if common.shape != (2,):
-            raise ValueError("common must have two values")
+        if common.shape != (n_outputs + 1,):
+            raise ValueError("common must have a value for each output and one more")
         params[: n_features * n_outputs] *= common[0]
         common[0] = 1.0
     rows = np.arange(n) if order is None else order
@@ -649,7 +650,8 @@ def descend_batches_csr(
         n_outputs,
     )
     if common is not None:
-        common[1] = (params[: n_features * n_outputs] ** 2).sum()
+        coef, _ = split(params, n_features, n_outputs)
+        common[1:] = (coef**2).sum(axis=0)
     return made
 
 

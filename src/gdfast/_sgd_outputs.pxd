@@ -222,7 +222,7 @@ cdef inline void add_row(
     # w += factor x of all outputs.
     cdef Py_ssize_t k
     cdef double step
-    scatter_row(x, index, n, sgd.factor, sgd.width, False, sgd.one.w)
+    scatter_row(x, index, n, sgd.factor, sgd.width, sgd.one.w, sgd.square, False)
     for k in range(sgd.n):
         step = sgd.step[k]
         sgd.square[k] += step * (2.0 * sgd.one.scale * sgd.product[k] + step * square)

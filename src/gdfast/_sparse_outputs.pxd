@@ -11,7 +11,7 @@ from gdfast._blocks cimport (
 )
 from gdfast._outputs cimport slope_outputs
 from gdfast._simd cimport (
-    LANES, WIDTH, lane, load, prefetch_far, splat, store, vec,
+    LANES, WIDTH, load, prefetch_far, splat, store, vec,
 )
 from gdfast._sparse cimport (
     PLACES_AHEAD, all_below, choose_rows, foresee_row, index_value, row_at, row_value,
@@ -33,12 +33,12 @@ cdef inline bint allocate_sparse_outputs(
     work.max_stored = max_stored
     work.lanes = lanes = whole_lanes(work.max_rows) + LANES
     work.memory = <double*> calloc(
-        (1 + n) * LANES + (3 * n + 1) * lanes + 2 * n, sizeof(double)
+        2 * n * LANES + (3 * n + 1) * lanes + 2 * n, sizeof(double)
     )
     if work.memory == NULL:
         return False
     work.loss_sum = work.memory
-    work.slope_sum = work.loss_sum + LANES
+    work.slope_sum = work.loss_sum + n * LANES
     work.z = work.slope_sum + n * LANES
     work.slope = work.z + n * lanes
     work.y_memory = work.slope + n * lanes
@@ -120,22 +120,25 @@ cdef inline void predict_row(
             o += 1
 
 
-cdef inline double scatter_some(
+cdef inline void scatter_some(
     const x_value* x, const index_value* index, Py_ssize_t n_stored,
     const double* slope, Py_ssize_t n_outputs, int n_vectors, int n_single,
-    bint squares, double* total,
+    double* total, double* square, bint squares,
 ) noexcept nogil:
-    # total += slope x of one row and some outputs; returns what that adds to the sum of
-    # its squares, if it is asked for.
+    # total += slope x of one row and some outputs. If that is asked for, square of each
+    # output += what that adds to the sum of the squares.
     cdef Py_ssize_t s
     cdef int k
-    cdef vec scalar, before, more, grown = splat(0.0)
+    cdef vec scalar, before, more
     cdef vec[MAX_VECTORS] part
+    cdef vec[MAX_VECTORS] grown
     cdef double[MAX_SINGLE] single
     cdef double* row
-    cdef double one_more, result = 0.0
+    cdef double one_more
     for k in range(n_vectors):
         part[k] = load(slope + k * WIDTH)
+        if squares:
+            grown[k] = load(square + k * WIDTH)
     for k in range(n_single):
         single[k] = slope[k]
     for s in range(n_stored):
@@ -146,15 +149,17 @@ cdef inline double scatter_some(
             more = scalar * part[k]
             store(row + k * WIDTH, before + more)
             if squares:
-                grown += more * (before + before + more)
+                grown[k] += more * (before + before + more)
         for k in range(n_single):
             one_more = <double> x[s] * single[k]
             if squares:
-                result += one_more * (row[k] + row[k] + one_more)
+                square[n_vectors * WIDTH + k] += one_more * (
+                    row[k] + row[k] + one_more
+                )
             row[k] += one_more
-    for k in range(WIDTH):
-        result += lane(grown, k)
-    return result
+    if squares:
+        for k in range(n_vectors):
+            store(square + k * WIDTH, grown[k])
 
 
 cdef inline bint is_zero(const double* slope, Py_ssize_t n) noexcept nogil:
@@ -174,58 +179,56 @@ cdef inline bint has_few(const double* slope, Py_ssize_t n) noexcept nogil:
     return 2 * zeros * WIDTH > n
 
 
-cdef inline double scatter_row(
+cdef inline void scatter_row(
     const x_value* x, const index_value* index, Py_ssize_t n_stored,
-    const double* slope, Py_ssize_t n, bint squares, double* to,
+    const double* slope, Py_ssize_t n, double* to, double* square, bint squares,
 ) noexcept nogil:
     # The same for all outputs, without those whose slopes are zero if they are many.
     cdef Py_ssize_t o = 0
-    cdef double grown = 0.0
     cdef bint few = has_few(slope, n)
     while o < n:
         if few and is_zero(slope + o, min(WIDTH, n - o)):
             o += min(WIDTH, n - o)
         elif few and n - o >= WIDTH:
-            grown += scatter_some(
-                x, index, n_stored, slope + o, n, 1, 0, squares, to + o
+            scatter_some(
+                x, index, n_stored, slope + o, n, 1, 0, to + o, square + o, squares
             )
             o += WIDTH
         elif n - o >= 5 * WIDTH:
-            grown += scatter_some(
-                x, index, n_stored, slope + o, n, 5, 0, squares, to + o
+            scatter_some(
+                x, index, n_stored, slope + o, n, 5, 0, to + o, square + o, squares
             )
             o += 5 * WIDTH
         elif n - o >= 3 * WIDTH:
-            grown += scatter_some(
-                x, index, n_stored, slope + o, n, 3, 0, squares, to + o
+            scatter_some(
+                x, index, n_stored, slope + o, n, 3, 0, to + o, square + o, squares
             )
             o += 3 * WIDTH
         elif n - o >= 2 * WIDTH:
-            grown += scatter_some(
-                x, index, n_stored, slope + o, n, 2, 0, squares, to + o
+            scatter_some(
+                x, index, n_stored, slope + o, n, 2, 0, to + o, square + o, squares
             )
             o += 2 * WIDTH
         elif n - o >= WIDTH:
-            grown += scatter_some(
-                x, index, n_stored, slope + o, n, 1, 0, squares, to + o
+            scatter_some(
+                x, index, n_stored, slope + o, n, 1, 0, to + o, square + o, squares
             )
             o += WIDTH
         elif n - o == 3:
-            grown += scatter_some(
-                x, index, n_stored, slope + o, n, 0, 3, squares, to + o
+            scatter_some(
+                x, index, n_stored, slope + o, n, 0, 3, to + o, square + o, squares
             )
             o += 3
         elif n - o == 2:
-            grown += scatter_some(
-                x, index, n_stored, slope + o, n, 0, 2, squares, to + o
+            scatter_some(
+                x, index, n_stored, slope + o, n, 0, 2, to + o, square + o, squares
             )
             o += 2
         else:
-            grown += scatter_some(
-                x, index, n_stored, slope + o, n, 0, 1, squares, to + o
+            scatter_some(
+                x, index, n_stored, slope + o, n, 0, 1, to + o, square + o, squares
             )
             o += 1
-    return grown
 
 
 cdef inline void ask_ahead(
@@ -280,26 +283,23 @@ cdef inline bint slope_sparse_block(
     return True
 
 
-cdef inline double scatter_block(
+cdef inline void scatter_block(
     const x_value* x, const index_value* index, const row_value* row, const Data* data,
-    Py_ssize_t start, const Work* work, const double* coef, double factor, bint squares,
-    double* total,
+    Py_ssize_t start, const Work* work, double factor, double* total, double* square,
 ) noexcept nogil:
-    # total += factor times the sum of slope x over the rows of a block; returns what
-    # that adds to the sum of its squares, if it is asked for.
+    # total += factor times the sum of slope x over the rows of a block; square of each
+    # output, if there is one, += what that adds to the sum of the squares.
     cdef Py_ssize_t n = data.n_outputs, i, k, o, at
     cdef double* slope = work.x_memory
-    cdef double grown = 0.0
     for i in range(work.n_rows):
         at = row_at(data, start + i)
         k = row[at]
         for o in range(n):
             slope[o] = factor * work.slope[o * work.lanes + i]
-        if squares:
-            grown += scatter_row(x + k, index + k, row[at + 1] - k, slope, n, 1, total)
+        if square == NULL:
+            scatter_row(x + k, index + k, row[at + 1] - k, slope, n, total, slope, 0)
         else:
-            scatter_row(x + k, index + k, row[at + 1] - k, slope, n, 0, total)
-    return grown
+            scatter_row(x + k, index + k, row[at + 1] - k, slope, n, total, square, 1)
 
 
 cdef inline bint add_outputs_of_types(
@@ -316,14 +316,8 @@ cdef inline bint add_outputs_of_types(
             kind, param, x, index, row, data, start, work, coef, intercept, scale
         ):
             return False
-        if grown != NULL:
-            grown[0] += scatter_block(
-                x, index, row, data, start, work, coef, factor, True, total
-            )
-        elif total != NULL:
-            scatter_block(
-                x, index, row, data, start, work, coef, factor, False, total
-            )
+        if total != NULL:
+            scatter_block(x, index, row, data, start, work, factor, total, grown)
         start += work.n_rows
     return True
 
@@ -368,7 +362,7 @@ cdef inline bint add_stored_outputs(
     # The choice of types. Predictions are scale x . coef + intercept. Leaves the sums
     # of losses and slopes in `work`, and adds to `grown`, if that is there, what is
     # added to the sum of the squares of `total`.
-    memset(work.loss_sum, 0, (1 + data.n_outputs) * LANES * sizeof(double))
+    memset(work.loss_sum, 0, 2 * data.n_outputs * LANES * sizeof(double))
     if data.x_single:
         return add_outputs_of(
             kind, param, <const float*> data.X, data, work, coef, intercept, scale,

@@ -87,7 +87,7 @@ class Share(NamedTuple):
         Room for the parameters of these outputs.
     step : Update
         What is done with the gradient of a batch.
-    common : ndarray of float64, shape (2,)
+    common : ndarray of float64, shape (n_outputs + 1,)
         What their coefficients have in common, as `descend_batches_csr` takes it.
     """
 
@@ -103,17 +103,13 @@ class Epoch(NamedTuple):
 
     Parameters
     ----------
-    objective_sum : float
-        Sum over the rows of weight times what their batch's update saw before it: mean
-        loss and penalty.
-    weight_sum : float
-        Sum of the weights.
+    sums : ndarray of float64, shape (n_outputs + 1,)
+        What the updates saw, as the kernel adds it up.
     n_steps : int
         Updates made.
     """
 
-    objective_sum: float
-    weight_sum: float
+    sums: Doubles
     n_steps: int
 
 
@@ -181,7 +177,7 @@ class Batches:
         self._path_sum = np.zeros(n_params) if average else None
         X, _, _, columns, n_outputs = summation.examples
         sparse = isinstance(X, CSR)
-        self._common = np.ones(2)  # see the kernel; for sparse rows
+        self._common = np.ones(n_outputs + 1)  # see the kernel; for sparse rows
         # Whether a step leaves the coefficients of other columns than its batch's.
         in_place = sparse and updater.sparing and columns is None and not average
         work = (X.size // len(X) + ROW_VALUES) * n_outputs
@@ -323,7 +319,7 @@ class Batches:
                     examples._replace(y=y, n_outputs=width),
                     aligned_zeros(n_columns * width),
                     self.updater.step_of(d * width, n_columns * width),
-                    np.ones(2),
+                    np.ones(width + 1),
                 )
             )
         return shares
@@ -333,7 +329,7 @@ class Batches:
         n_rows, order = len(self.summation.examples.X), None
         if self._generator is not None:
             order = drawn(self._generator, n_rows).astype(np.intp, copy=False)
-        if self._shares:
+        if self._shares and self.summation.team.size > 1:
             epoch = self._descend_apart(params, order)
         else:
             step, examples = self.updater.step, self.summation.examples
@@ -344,7 +340,8 @@ class Batches:
         if epoch is None:
             raise OutOfTime
         self.n_steps += epoch.n_steps
-        return epoch.objective_sum / epoch.weight_sum
+        by_output: list[float] = epoch.sums[:-1].tolist()
+        return sum(by_output) / float(epoch.sums[-1])
 
     def _descend_apart(self, params: Doubles, order: Order) -> Epoch | None:
         """Make a step on every batch for each share of the outputs, on the threads."""
@@ -365,16 +362,19 @@ class Batches:
                 return None
             epochs.append(epoch)
         self._shared = params
-        objective_sum = sum(epoch.objective_sum for epoch in epochs)
-        return epochs[0]._replace(objective_sum=objective_sum)
+        sums = [epoch.sums[:-1] for epoch in epochs] + [epochs[0].sums[-1:]]
+        return epochs[0]._replace(sums=np.concatenate(sums))
 
     def _descend(self, share: Share, order: Order) -> Epoch | None:
         """Make a step on every batch; returns None when there is no time for it."""
-        n_rows, sums, common = len(share.examples.X), np.zeros(2), share.common
-        coef = share.params[: share.examples.X.shape[1] * share.examples.n_outputs]
+        X, common = share.examples.X, share.common
+        n_rows, sums = len(X), np.zeros_like(common)
+        table = share.params.reshape(-1, len(common) - 1)
+        coef = table[: X.shape[1]]
         if self.updater.squares:
+            common[0] = 1.0
             with np.errstate(over="ignore", invalid="ignore"):  # of a diverging run
-                common[:] = 1.0, np.einsum("i,i", coef, coef)
+                np.einsum("ij,ij->j", coef, coef, out=common[1:])
         step_on = self._step_on_batches if self._batches else self._step_on_parts
         rows = self._size * max(1, self._batches)
         n_steps = self.n_steps
@@ -386,8 +386,7 @@ class Batches:
         if common[0] != 1:
             with np.errstate(over="ignore", invalid="ignore"):
                 coef *= common[0]
-        objective_sum, weight_sum = sums.tolist()
-        return Epoch(objective_sum, weight_sum, n_steps - self.n_steps)
+        return Epoch(sums, n_steps - self.n_steps)
 
     def _is_late(self) -> bool:
         """Whether no more steps are to be made."""
@@ -441,7 +440,8 @@ class Batches:
         share.step.take_step(
             loss_sum / weight_sum, point, gradient / weight_sum, rate, params, row
         )
-        sums += weight_sum * row[0], weight_sum
+        sums[0] += weight_sum * row[0]
+        sums[-1] += weight_sum
         if self._path_sum is not None and done + 1 >= self._average:
             self._path_sum += params
         return 1

@@ -77,6 +77,13 @@ class Team:
         self._threads = []
         self.stopped = False
 
+    @property
+    def size(self) -> int:
+        """The largest number of threads."""
+        if self.n_threads is None:
+            self.n_threads = available_cores()
+        return self.n_threads
+
     def map(self, task: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         """Return ``[task(part) for part in parts]``, worked out in any order.
 
@@ -109,9 +116,7 @@ class Team:
 
     def _run(self, task: Callable[[int], None], count: int) -> None:
         """Call ``task(k)`` once for every k below `count`."""
-        if self.n_threads is None:
-            self.n_threads = available_cores()
-        helpers = min(self.n_threads, count) - 1
+        helpers = min(self.size, count) - 1
         if helpers < 1:
             for k in range(count):
                 task(k)
