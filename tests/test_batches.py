@@ -15,6 +15,7 @@ from gdfast.optimizers import OPTIMIZERS
 from gdfast.schedules import InvScaling
 from gdfast.sums import Examples, Summation
 from gdfast.threads import Team
+from gdfast.units import Units
 from tests.test_optimizers import LOOPS
 
 RATES = {"adagrad": 0.1, "adadelta": 5.0, "rmsprop": 0.005, "adam": 0.02}
@@ -308,6 +309,8 @@ def test_an_interrupted_run_has_the_bits_of_so_many_epochs(
 
     monkeypatch.setattr(batches.Batches, "take_steps", interrupted)
     monkeypatch.setattr(descent, "MAX_SLICE_STEPS", 5)
+    # So that a busy machine makes as many steps at a time.
+    monkeypatch.setattr(descent, "SHORTEST_SLICE_SECONDS", descent.SLICE_SECONDS)
     fit = gdfast.train(X, y, on_interrupt="return", **options)
     assert fit.n_iter == 5 * (call - 1)
     if call == 4:
@@ -585,7 +588,7 @@ def test_outputs_are_the_same_on_any_number_of_threads(
             gdfast.train(stored, y, n_threads=threads, **options, **more)
             for threads in (1, 2, 3)
         )
-        assert len(apart) == 8
+        assert len(apart) == 8  # epochs of two and three threads
         apart.clear()
         assert all_of(one) == all_of(two) == all_of(three)
         whole = gdfast.train(X, y, **options, **more)
@@ -596,40 +599,91 @@ def test_outputs_are_the_same_on_any_number_of_threads(
     assert rest.coef.tobytes() == gdfast.train(stored, y, **options).coef.tobytes()
 
 
+def test_steps_meet_no_coefficient_of_minus_zero(rng, monkeypatch):
+    """Whether they make 0.0 of it depends on the outputs beside it."""
+    sparse = pytest.importorskip("scipy.sparse")
+    coef = np.array([[0.0, 1.0, 5e-324]])
+    batches.multiply(coef, -0.25)
+    assert coef.tolist() == [[0, -0.25, 0]]
+    assert np.signbit(coef).tolist() == [[False, True, False]]
+    params = Units(None, 2, True, outputs=2).params(np.full((2, 2), -0.0), -0.0)
+    assert not np.signbit(params[:4]).any()
+    # Steps so long that they change the sign of all coefficients, many of them 0.
+    monkeypatch.setattr(batches, "SHARED_VALUES", 1)
+    X, y = sparse.csr_array(few(rng, 401, 30)), rng.integers(0, 22, 401)
+    options = {"penalty": "l2", "alpha": 1.5, "learning_rate": 1.0, "batch_size": 1}
+    options |= {"loss": "hinge", "max_iter": 2, "random_state": 0}
+    one, two = (gdfast.train(X, y, n_threads=n, **options) for n in (1, 2))
+    assert one.coef.tobytes() == two.coef.tobytes()
+    assert not np.signbit(one.coef[one.coef == 0]).any()
+
+
+def test_shared_outputs_ask_a_function_for_each_rate_once(rng, monkeypatch):
+    sparse = pytest.importorskip("scipy.sparse")
+    monkeypatch.setattr(batches, "SHARED_VALUES", 1)
+    monkeypatch.setattr(batches, "CHUNK_VALUES", 2000)
+    X, y = sparse.csr_array(few(rng, 400, 30)), rng.integers(0, 22, 400)
+    fits, asked = [], []
+    for n_threads in (1, 2, 3):
+        steps = []
+
+        def rate(step, steps=steps):
+            steps.append((step, threading.current_thread()))
+            return 0.01 / len(steps)
+
+        fits.append(
+            gdfast.train(
+                X,
+                y,
+                loss="hinge",
+                batch_size=7,
+                learning_rate=rate,
+                max_iter=3,
+                random_state=0,
+                n_threads=n_threads,
+            )  # fmt: skip
+        )
+        asked.append(steps)
+    assert asked[0] == asked[1] == asked[2]
+    assert {thread for _, thread in asked[2]} == {threading.main_thread()}
+    assert len({fit.coef.tobytes() for fit in fits}) == 1
+
+
 def test_an_interrupted_epoch_of_shared_outputs_is_given_up(rng, monkeypatch):
     sparse = pytest.importorskip("scipy.sparse")
     monkeypatch.setattr(batches, "SHARED_VALUES", 1)
     X, y = sparse.csr_array(few(rng, 400, 30)), rng.integers(0, 22, 400)
     options = {"batch_size": 7, "random_state": 3, "history": "full", "n_threads": 2}
     options |= {"loss": "hinge", "learning_rate": 0.01}
-    calls, step = [], batches.Batches._step_on_batches
+    step = batches.Batches._step_on_batches
 
-    def interrupted(self, share, *arguments):
-        if threading.current_thread() is threading.main_thread():
-            calls.append(share.outputs)
-            if len(calls) == 3:
-                raise KeyboardInterrupt
-        return step(self, share, *arguments)
+    def interrupted(self, *arguments):
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and self.n_steps:  # in the second epoch, or later
+            raise KeyboardInterrupt
+        return step(self, *arguments)
 
     monkeypatch.setattr(batches.Batches, "_step_on_batches", interrupted)
     monkeypatch.setattr(descent, "MAX_SLICE_STEPS", 1)
     fit = gdfast.train(X, y, max_iter=50, on_interrupt="return", **options)
-    assert len(calls) == 3
+    assert fit.n_iter < 50
     again = gdfast.train(X, y, max_iter=fit.n_iter, **options)
     assert all_of(fit) == all_of(again)
 
 
 def test_outputs_are_shared_out_evenly():
-    def widths(n_outputs):
-        return [some.stop - some.start for some in batches.side_by_side(n_outputs)]
+    def widths(n_outputs, most):
+        shares = batches.shares_of(n_outputs, most)
+        return [some.stop - some.start for some in shares]
 
-    assert [widths(n) for n in (2, 8, 12)] == [[], [], []]
-    assert widths(13) == [8, 5]
-    assert widths(20) == [12, 8]
-    assert widths(1000) == [128, 128, *[124] * 6]
-    for n in range(13, 200):
-        assert sum(widths(n)) == n
-        assert max(widths(n)) - min(widths(n)) < 8
+    assert [widths(n, 9) for n in (2, 8, 12)] == [[2], [8], [12]]
+    assert widths(13, 9) == [8, 5]
+    assert widths(20, 1) == [20]
+    assert widths(20, 2) == widths(20, 64) == [12, 8]
+    assert widths(100, 4) == [28, 24, 24, 24]
+    for n in range(2, 200):
+        assert sum(widths(n, 5)) == n
+        assert max(widths(n, 5)) - min(widths(n, 5)) < 8
 
 
 @pytest.mark.parametrize("size", [5, 40])

@@ -107,6 +107,15 @@ def test_no_more_threads_than_have_parts(started, n_threads, counts, expected):
     assert not helpers()
 
 
+def test_a_team_whose_threads_cannot_start_works_alone(monkeypatch):
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with Team(3) as team:
+        assert team.map(abs, range(4)) == [0, 1, 2, 3]
+
+
 def test_all_threads_work_at_once():
     # Each part waits for the others: fewer threads would never get past.
     meeting = threading.Barrier(3)

@@ -124,11 +124,12 @@ cdef inline bint steps_in_place(
 cdef inline void settle(
     const Rule* rule, const Batches* batches, double* params
 ) noexcept nogil:
-    # Multiply the coefficients by what they have in common.
+    # Multiply the coefficients by what they have in common. None is -0.0 then: whether
+    # a step would make 0.0 of that depends on which other outputs there are.
     cdef Py_ssize_t j
     if batches.common[0] != 1.0:
         for j in range(rule.n_bound):
-            params[j] *= batches.common[0]
+            params[j] = params[j] * batches.common[0] + 0.0
     batches.common[0] = 1.0
 
 

@@ -315,12 +315,12 @@ class Update:
             raise ValueError("row must have three values")
         if rate is not None and rate.shape != (1,):
             raise ValueError("rate must have one value")
+        if gradient is None and rate is not None:
+            raise ValueError("rate must be None without a gradient")
         coef = point[: self.n_features]
         penalty = self.l1 * np.abs(coef).sum() + self.l2 * (coef @ coef) / 2
         row[:] = loss + penalty, np.nan, np.inf
         if gradient is None:
-            if rate is not None:
-                raise ValueError("rate must be None without a gradient")
             return
         gradient[: self.n_features] += self.l2 * coef
         row[1] = self.steepest(point, gradient)

@@ -13,6 +13,7 @@ import numpy as np
 from gdfast._typing import Doubles
 
 LINE_VALUES = 8  # of a cache line
+VECTOR_VALUES = 4  # of the widest vectors of the kernel
 LONG = 1 << 15  # values that do not stay in the first-level cache in any case
 
 

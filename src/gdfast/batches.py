@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gdfast._backend import kernel
 from gdfast._typing import Doubles
 from gdfast._validation import check_bool, check_int
-from gdfast.aligned import aligned_zeros
+from gdfast.aligned import VECTOR_VALUES, aligned_zeros
 from gdfast.csr import CSR
 from gdfast.drivers import Updater, outputs
 from gdfast.fit import Sampling
@@ -27,10 +27,7 @@ from gdfast.sums import CHUNK_VALUES, PIECE_VALUES, Examples, Summation, add_up
 # What a row and an update cost beside the values that they go through, in such.
 ROW_VALUES = 8
 STEP_VALUES = 64
-# Outputs are shared out to threads in runs that fill such parts of a cache line, two of
-# them at least, where an epoch reads so many values for all outputs together.
-SIDE = 4
-MAX_SHARES = 8  # as each share reads all rows
+# Threads share the outputs where an epoch reads so many values for all of them.
 SHARED_VALUES = 1 << 22
 QUICK_ROWS = 1_000_000  # an order of which is drawn in some 20 ms
 
@@ -147,9 +144,9 @@ class Batches:
     -----
     The kernel is called for so many batches as take some milliseconds, and Ctrl-C is
     answered between two calls. A batch that would take longer is added up by several
-    calls. Many outputs of sparse rows that have losses of their own are shared out to
-    the threads. How all this is cut depends on the shape of X and the size of a batch
-    alone.
+    calls. How all this is cut depends on the shape of X and the size of a batch alone.
+    Outputs of sparse rows that have losses of their own may be shared out to threads,
+    which changes no bit.
     """
 
     method = "batches"
@@ -180,6 +177,7 @@ class Batches:
         self._common = np.ones(n_outputs + 1)  # see the kernel; for sparse rows
         # Whether a step leaves the coefficients of other columns than its batch's.
         in_place = sparse and updater.sparing and columns is None and not average
+        self._needs_squares = in_place and updater.squares
         work = (X.size // len(X) + ROW_VALUES) * n_outputs
         batch = size * work + STEP_VALUES + (0 if in_place else n_params)
         # Of a call; 0 where it has a part of one. The kernel has no centred columns for
@@ -191,7 +189,9 @@ class Batches:
         large = X.size * n_outputs >= SHARED_VALUES
         self._shares: list[Share] = []
         if apart and large and self._batches:
-            self._shares = self._shared_out(n_params // n_outputs)
+            few = shares_of(n_outputs, summation.team.size)
+            if len(few) > 1:
+                self._shares = [self._share(some) for some in few]
         self._shared: Doubles | None = None  # parameters that the shares have
 
     @property
@@ -303,33 +303,29 @@ class Batches:
                 path[-1] = params
         return trace, path
 
-    def _shared_out(self, n_columns: int) -> list[Share]:
-        """Return shares of the outputs; none where they are too few."""
-        examples, n = self.summation.examples, self.summation.examples.n_outputs
-        d, targets, shares = examples.X.shape[1], examples.targets, []
-        for some in side_by_side(n):
-            width = some.stop - some.start
-            # Numbers of other classes are no class of these.
-            y = targets - targets.dtype.type(some.start)
-            if examples.n_classes is None:
-                y = targets[:, some].reshape(-1)
-            shares.append(
-                Share(
-                    some,
-                    examples._replace(y=y, n_outputs=width),
-                    aligned_zeros(n_columns * width),
-                    self.updater.step_of(d * width, n_columns * width),
-                    np.ones(width + 1),
-                )
-            )
-        return shares
+    def _share(self, outputs: slice) -> Share:
+        """Return some outputs by themselves."""
+        examples, width = self.summation.examples, outputs.stop - outputs.start
+        targets, d = examples.targets, examples.X.shape[1]
+        if examples.n_classes is None:
+            y = targets[:, outputs].reshape(-1)
+        else:  # numbers of other classes are no class of these
+            y = targets - targets.dtype.type(outputs.start)
+        n_params = len(self.last) // examples.n_outputs * width
+        return Share(
+            outputs,
+            examples._replace(y=y, n_outputs=width),
+            aligned_zeros(n_params),
+            self.updater.step_of(d * width, n_params),
+            np.ones(width + 1),
+        )
 
     def _epoch(self, params: Doubles) -> float:
         """Make a step on every batch; returns the mean of what they saw before it."""
         n_rows, order = len(self.summation.examples.X), None
         if self._generator is not None:
             order = drawn(self._generator, n_rows).astype(np.intp, copy=False)
-        if self._shares and self.summation.team.size > 1:
+        if self._shares:
             epoch = self._descend_apart(params, order)
         else:
             step, examples = self.updater.step, self.summation.examples
@@ -347,13 +343,17 @@ class Batches:
         """Make a step on every batch for each share of the outputs, on the threads."""
         table = params.reshape(-1, self.summation.examples.n_outputs)
         is_shared, self._shared = self._shared is params, None
+        # Found here, as a schedule may be a function of the caller's.
+        n_batches = -(-len(self.summation.examples.X) // self._size)
+        rates = self.updater.rates(range(self.n_steps, self.n_steps + n_batches))
 
         def descend(share: Share) -> Epoch | None:
             own = share.params.reshape(len(table), -1)
             if not is_shared:
                 own[:] = table[:, share.outputs]
-            epoch = self._descend(share, order)
-            table[:, share.outputs] = own
+            epoch = self._descend(share, order, rates)
+            if epoch is not None:
+                table[:, share.outputs] = own
             return epoch
 
         epochs = []
@@ -365,39 +365,49 @@ class Batches:
         sums = [epoch.sums[:-1] for epoch in epochs] + [epochs[0].sums[-1:]]
         return epochs[0]._replace(sums=np.concatenate(sums))
 
-    def _descend(self, share: Share, order: Order) -> Epoch | None:
+    def _descend(
+        self, share: Share, order: Order, rates: Doubles | None = None
+    ) -> Epoch | None:
         """Make a step on every batch; returns None when there is no time for it."""
         X, common = share.examples.X, share.common
         n_rows, sums = len(X), np.zeros_like(common)
         table = share.params.reshape(-1, len(common) - 1)
         coef = table[: X.shape[1]]
-        if self.updater.squares:
+        if self._needs_squares:
             common[0] = 1.0
             with np.errstate(over="ignore", invalid="ignore"):  # of a diverging run
                 np.einsum("ij,ij->j", coef, coef, out=common[1:])
         step_on = self._step_on_batches if self._batches else self._step_on_parts
         rows = self._size * max(1, self._batches)
-        n_steps = self.n_steps
+        made = 0
         for start in range(0, n_rows, rows):
             if self.summation.team.stopped or self._is_late():
                 return None
             part = slice(start, min(start + rows, n_rows))
-            n_steps += step_on(share, part, order, n_steps, sums)
+            known = None if rates is None else rates[made:]
+            made += step_on(share, part, order, self.n_steps + made, known, sums)
         if common[0] != 1:
-            with np.errstate(over="ignore", invalid="ignore"):
-                coef *= common[0]
-        return Epoch(sums, n_steps - self.n_steps)
+            multiply(coef, common[0])
+        return Epoch(sums, made)
 
     def _is_late(self) -> bool:
         """Whether no more steps are to be made."""
         return self._has_begun and time.perf_counter() >= self._deadline
 
     def _step_on_batches(
-        self, share: Share, rows: slice, order: Order, done: int, sums: Doubles
+        self,
+        share: Share,
+        rows: slice,
+        order: Order,
+        done: int,
+        rates: Doubles | None,
+        sums: Doubles,
     ) -> int:
         """Make a step on each of some batches; returns how many these are."""
         loss, examples = self.summation.loss, share.examples
-        n_batches = -(-(rows.stop - rows.start) // self._size)
+        if rates is None:
+            n_batches = -(-(rows.stop - rows.start) // self._size)
+            rates = self.updater.rates(range(done, done + n_batches))
         if order is None:
             examples = examples.rows(rows)
         X, y, weight, columns, n_outputs = examples
@@ -405,7 +415,7 @@ class Batches:
             None if order is None else order[rows],
             self._size,
             share.params,
-            self.updater.rates(range(done, done + n_batches)),
+            rates,
             sums,
             self._path_sum,
             max(0, self._average - 1 - done),
@@ -421,7 +431,13 @@ class Batches:
         )
 
     def _step_on_parts(
-        self, share: Share, rows: slice, order: Order, done: int, sums: Doubles
+        self,
+        share: Share,
+        rows: slice,
+        order: Order,
+        done: int,
+        rates: Doubles | None,
+        sums: Doubles,
     ) -> int:
         """Make a step on one batch, which is added up part by part."""
         loss, examples, params = self.summation.loss, share.examples, share.params
@@ -436,7 +452,9 @@ class Batches:
             weight_sum += added.weight_sum
         if weight_sum == 0:
             return 0
-        row, rate = np.empty(3), self.updater.rates(range(done, done + 1))
+        if rates is None:
+            rates = self.updater.rates(range(done, done + 1))
+        row, rate = np.empty(3), rates[:1]
         share.step.take_step(
             loss_sum / weight_sum, point, gradient / weight_sum, rate, params, row
         )
@@ -491,28 +509,47 @@ class Batches:
         return row
 
 
-def side_by_side(n_outputs: int) -> list[slice]:
+def shares_of(n_outputs: int, most: int) -> list[slice]:
     """Return outputs in shares of about the same size.
 
     Parameters
     ----------
     n_outputs : int
         How many there are.
+    most : int
+        Number of shares at most.
 
     Returns
     -------
     list of slice
-        Up to `MAX_SHARES`, of twice `SIDE` or more outputs, larger ones first; none
-        where there is no second one.
+        Shares of two vectors or more, the last of which may not be filled; larger
+        shares first.
     """
-    n_sides = -(-n_outputs // SIDE)
-    n_shares = min(MAX_SHARES, n_sides // 2)
-    if n_shares < 2:
-        return []
-    few, rest = divmod(n_sides, n_shares)
+    n_vectors = -(-n_outputs // VECTOR_VALUES)
+    n_shares = max(1, min(most, n_vectors // 2))
+    few, rest = divmod(n_vectors, n_shares)
     counts = [few + (share < rest) for share in range(n_shares)]
-    ends = [min(SIDE * end, n_outputs) for end in accumulate(counts)]
+    ends = [min(VECTOR_VALUES * end, n_outputs) for end in accumulate(counts)]
     return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def multiply(coef: Doubles, factor: float) -> None:
+    """Multiply coefficients by what they have in common.
+
+    Parameters
+    ----------
+    coef : ndarray of float64, shape (n_features, n_outputs), contiguous, changed
+        The coefficients. None of them is -0.0 afterwards, which some steps leave and
+        others make 0.0, depending on what other outputs there are.
+    factor : float
+        The factor.
+    """
+    flat = coef.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):  # of a diverging run
+        for start in range(0, len(flat), PIECE_VALUES):
+            piece = flat[start : start + PIECE_VALUES]
+            piece *= factor
+            piece += 0.0
 
 
 def largest_change(before: Doubles, after: Doubles) -> float:

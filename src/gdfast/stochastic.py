@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gdfast._backend import kernel
 from gdfast._typing import Doubles, Floats
-from gdfast.aligned import aligned_zeros
+from gdfast.aligned import VECTOR_VALUES, aligned_zeros
 from gdfast.csr import CSR, Matrix
 
 # Work of a call of the kernel, in values of X: some milliseconds, after which Ctrl-C is
@@ -987,7 +987,7 @@ def side_by_side(rows: list[Floats]) -> Doubles:
     ndarray of float64, shape (n_features, n_sides)
         Those of a feature side by side, and zeros up to a multiple of 4.
     """
-    n_sides = -(-len(rows) // 4) * 4
+    n_sides = -(-len(rows) // VECTOR_VALUES) * VECTOR_VALUES
     table = aligned_zeros(len(rows[0]) * n_sides).reshape(-1, n_sides)
     for output, row in enumerate(rows):
         if np.count_nonzero(row):

@@ -95,13 +95,8 @@ class Examples(NamedTuple):
         for start in range(0, len(X), rows):
             yield self.rows(slice(start, start + rows))
 
-    def parts(self, gradient: bool = True) -> list[Examples]:
+    def parts(self) -> list[Examples]:
         """Return the chunks that are summed each by itself, for threads to share.
-
-        Parameters
-        ----------
-        gradient : bool
-            Whether each has sums as long as a row, which are to be few.
 
         Returns
         -------
@@ -110,8 +105,6 @@ class Examples(NamedTuple):
             shape of X alone, or on where sparse rows begin.
         """
         if isinstance(self.X, CSR):
-            if not gradient:
-                return list(self.pieces())
             width = self.X.shape[1] * self.n_outputs
             stored = max(CHUNK_VALUES, MIN_CHUNK_STORED * width)
             return [self.rows(part) for part in self.X.chunks(stored)]
@@ -243,7 +236,8 @@ class Summation:
     -----
     Chunks depend on the shape and the type of X alone and their sums are merged in
     order: any number of threads gives the same bits. Up to `CHUNK_VALUES` values are
-    one chunk, for which no thread is started.
+    one chunk, for which no thread is started; of sparse rows, where the loss alone is
+    added up, times outputs.
     """
 
     def __init__(self, loss: Loss, examples: Examples, team: Team) -> None:
@@ -251,7 +245,6 @@ class Summation:
         self.examples = examples
         self.team = team
         self._chunks = examples.parts()
-        self._loss_chunks: list[Examples] | None = None
 
     @property
     def values_per_pass(self) -> int:
@@ -297,9 +290,10 @@ class Summation:
         def add(chunk: Examples) -> tuple[float, float]:
             return _add_sums(self.loss, chunk, params, None, self.team)
 
-        if self._loss_chunks is None:
-            self._loss_chunks = self.examples.parts(gradient=False)
-        losses, weights = zip(*self.team.map(add, self._loss_chunks), strict=True)
+        chunks = self._chunks
+        if isinstance(self.examples.X, CSR):  # there is no gradient that is to be small
+            chunks = list(self.examples.pieces())
+        losses, weights = zip(*self.team.map(add, chunks), strict=True)
         return float(sum(losses) / sum(weights))
 
     def loss_of_zeros(self) -> float:

@@ -134,7 +134,8 @@ class Team:
                 break
         self._task, self._work, self._error = task, deque(range(count)), None
         try:
-            self._start.release(helpers)
+            if helpers:
+                self._start.release(helpers)
             self._do_parts(task)
             for _ in range(helpers):
                 self._done.acquire()

@@ -238,7 +238,8 @@ def train(
     n_threads : int or None
         Largest number of threads, at least 1; None for as many as there are cores. Any
         number gives the same bits. Threads are started only for data of more than a
-        million values, and none outlives the call.
+        million values, those of sparse rows counted for each output; none outlives the
+        call.
     verbose : bool
         Show a progress bar on stderr from the first second on; needs tqdm.
 
