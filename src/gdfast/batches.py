@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
@@ -32,6 +32,7 @@ SHARED_VALUES = 1 << 22
 QUICK_ROWS = 1_000_000  # an order of which is drawn in some 20 ms
 
 
+Rates: TypeAlias = Callable[[range], Doubles]  # of some steps
 Order: TypeAlias = NDArray[np.intp] | None  # None: rows as they lie
 
 
@@ -331,7 +332,9 @@ class Batches:
             step, examples = self.updater.step, self.summation.examples
             everything = slice(0, examples.n_outputs)
             epoch = self._descend(
-                Share(everything, examples, params, step, self._common), order
+                Share(everything, examples, params, step, self._common),
+                order,
+                self.updater.rates,
             )
         if epoch is None:
             raise OutOfTime
@@ -345,7 +348,11 @@ class Batches:
         is_shared, self._shared = self._shared is params, None
         # Found here, as a schedule may be a function of the caller's.
         n_batches = -(-len(self.summation.examples.X) // self._size)
-        rates = self.updater.rates(range(self.n_steps, self.n_steps + n_batches))
+        first = self.n_steps
+        known = self.updater.rates(range(first, first + n_batches))
+
+        def rates(steps: range) -> Doubles:
+            return known[steps.start - first : steps.stop - first]
 
         def descend(share: Share) -> Epoch | None:
             own = share.params.reshape(len(table), -1)
@@ -365,9 +372,7 @@ class Batches:
         sums = [epoch.sums[:-1] for epoch in epochs] + [epochs[0].sums[-1:]]
         return epochs[0]._replace(sums=np.concatenate(sums))
 
-    def _descend(
-        self, share: Share, order: Order, rates: Doubles | None = None
-    ) -> Epoch | None:
+    def _descend(self, share: Share, order: Order, rates: Rates) -> Epoch | None:
         """Make a step on every batch; returns None when there is no time for it."""
         X, common = share.examples.X, share.common
         n_rows, sums = len(X), np.zeros_like(common)
@@ -384,8 +389,7 @@ class Batches:
             if self.summation.team.stopped or self._is_late():
                 return None
             part = slice(start, min(start + rows, n_rows))
-            known = None if rates is None else rates[made:]
-            made += step_on(share, part, order, self.n_steps + made, known, sums)
+            made += step_on(share, part, order, self.n_steps + made, rates, sums)
         if common[0] != 1:
             multiply(coef, common[0])
         return Epoch(sums, made)
@@ -400,14 +404,12 @@ class Batches:
         rows: slice,
         order: Order,
         done: int,
-        rates: Doubles | None,
+        rates: Rates,
         sums: Doubles,
     ) -> int:
         """Make a step on each of some batches; returns how many these are."""
         loss, examples = self.summation.loss, share.examples
-        if rates is None:
-            n_batches = -(-(rows.stop - rows.start) // self._size)
-            rates = self.updater.rates(range(done, done + n_batches))
+        n_batches = -(-(rows.stop - rows.start) // self._size)
         if order is None:
             examples = examples.rows(rows)
         X, y, weight, columns, n_outputs = examples
@@ -415,7 +417,7 @@ class Batches:
             None if order is None else order[rows],
             self._size,
             share.params,
-            rates,
+            rates(range(done, done + n_batches)),
             sums,
             self._path_sum,
             max(0, self._average - 1 - done),
@@ -436,7 +438,7 @@ class Batches:
         rows: slice,
         order: Order,
         done: int,
-        rates: Doubles | None,
+        rates: Rates,
         sums: Doubles,
     ) -> int:
         """Make a step on one batch, which is added up part by part."""
@@ -452,9 +454,7 @@ class Batches:
             weight_sum += added.weight_sum
         if weight_sum == 0:
             return 0
-        if rates is None:
-            rates = self.updater.rates(range(done, done + 1))
-        row, rate = np.empty(3), rates[:1]
+        row, rate = np.empty(3), rates(range(done, done + 1))
         share.step.take_step(
             loss_sum / weight_sum, point, gradient / weight_sum, rate, params, row
         )

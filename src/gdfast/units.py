@@ -77,7 +77,7 @@ class Units(NamedTuple):
             coef = coef / factor
         params = np.empty(self.n_params)
         params[: self.n_coef] = coef.T.reshape(-1)
-        params += 0.0  # no -0.0: see `gdfast.batches.multiply`
+        params[: self.n_coef] += 0.0  # no -0.0: see `gdfast.batches.multiply`
         if self.fit_intercept:
             params[self.n_coef :] = intercept
         return params
