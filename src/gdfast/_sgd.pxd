@@ -21,11 +21,9 @@ cdef enum:
     PASSIVE_AGGRESSIVE_1 = 1
     PASSIVE_AGGRESSIVE_2 = 2
 
-    AHEAD_BYTES = 16384  # of rows that are asked for before their turn,
-    MAX_AHEAD = 64       # rows
-    NEAR_ROW = 1024      # bytes
-    HALVED_ROW = 4096    # bytes, from which on a row is asked for in two halves
-    SHORT_ROW = 64       # features
+    AHEAD_BYTES = 4096  # of rows that are asked for before their turn,
+    MAX_AHEAD = 64      # rows
+    SHORT_ROW = 32      # features
 
 cdef struct Sgd:
     # One output: its settings, its state, and sums over the steps made.
@@ -271,30 +269,38 @@ cdef inline double square_of(const x_value* x, Py_ssize_t n) noexcept nogil:
 
 # ---- rows that are stored whole
 
-cdef inline Py_ssize_t ahead_stride(const x_value* x, Py_ssize_t n) noexcept nogil:
-    # Bytes of the row to come for each value that is read of this one.
-    cdef Py_ssize_t size = sizeof(x_value)
-    return size if n * size <= HALVED_ROW else size // 2
+cdef inline void ask_for(
+    const x_value* row, Py_ssize_t start, Py_ssize_t stop
+) noexcept nogil:
+    # Have values of a row to come brought to the cache.
+    while start < stop:
+        prefetch(row + start)
+        start += LINE // <Py_ssize_t> sizeof(x_value)
+
+
+cdef inline void ask_for_rest(
+    const x_value* row, Py_ssize_t start, Py_ssize_t n
+) noexcept nogil:
+    # The same up to the end of the row, which may be on a further line.
+    ask_for(row, start, n)
+    prefetch(row + n - 1)
 
 
 cdef inline double dot(
-    const x_value* x, const double* w, Py_ssize_t n, const char* ahead
+    const x_value* x, const double* w, Py_ssize_t n, const x_value* ahead
 ) noexcept nogil:
-    # x . w in twice as many lanes as a fold takes. What lies ahead is a row to come,
-    # which is asked for; of a long one half, and the other half when w has moved.
-    cdef Py_ssize_t j = 0, stride = ahead_stride(x, n)
+    # x . w in twice as many lanes as a fold takes; asks for a row that lies ahead.
+    cdef Py_ssize_t j = 0
     cdef int k
     cdef vec[2 * PARTS] part
     for k in range(2 * PARTS):
         part[k] = splat(0.0)
     while j + 2 * LANES <= n:
-        prefetch_far(ahead + j * stride)
+        ask_for(ahead, j, j + 2 * LANES)
         for k in range(2 * PARTS):
             part[k] += load_any(x + j) * load(w + j)
             j += WIDTH
-        prefetch_far(ahead + (j - LANES) * stride)
-    prefetch_far(ahead + j * stride)
-    prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)  # on a further line
+    ask_for_rest(ahead, j, n)
     while j + LANES <= n:
         for k in range(PARTS):
             part[k] += load_any(x + j) * load(w + j)
@@ -309,32 +315,30 @@ cdef inline double dot(
 
 
 cdef inline double dot_in_order(
-    const x_value* x, const double* w, Py_ssize_t n, const char* ahead
+    const x_value* x, const double* w, Py_ssize_t n, const x_value* ahead
 ) noexcept nogil:
     # The same, one product after the other.
-    cdef Py_ssize_t j, stride = ahead_stride(x, n)
+    cdef Py_ssize_t j
     cdef double total = 0.0
     for j in range(n):
         if j % LANES == 0:
-            prefetch_far(ahead + j * stride)
+            prefetch(ahead + j)
         total += w[j] * <double> x[j]
-    prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)
+    prefetch(ahead + n - 1)
     return total
 
 
 cdef inline double add_row(
-    const x_value* x, double factor, double* w, Py_ssize_t n, const char* ahead
+    const x_value* x, double factor, double* w, Py_ssize_t n
 ) noexcept nogil:
     # w += factor x; returns the sum of w^2 after that.
-    cdef Py_ssize_t j = 0, stride = ahead_stride(x, n), half = n * stride
+    cdef Py_ssize_t j = 0
     cdef int k
     cdef vec scalar = splat(factor), value
     cdef vec[PARTS] square
     for k in range(PARTS):
         square[k] = splat(0.0)
     while j + LANES <= n:
-        if stride < <Py_ssize_t> sizeof(x_value):
-            prefetch_far(ahead + half + j * stride)
         for k in range(PARTS):
             value = load(w + j) + scalar * load_any(x + j)
             square[k] += value * value
@@ -347,6 +351,47 @@ cdef inline double add_row(
             store(w + j, value)
             j += WIDTH
     return fold(square)
+
+
+cdef inline double add_and_dot(
+    const x_value* x, double factor, const x_value* next, double* w, Py_ssize_t n,
+    const x_value* ahead, double* sum_of_squares,
+) noexcept nogil:
+    # `add_row`, and `dot` of the next row, with one reading of w: the same bits.
+    cdef Py_ssize_t j = 0
+    cdef int k
+    cdef vec scalar = splat(factor), value
+    cdef vec[2 * PARTS] part
+    cdef vec[PARTS] square
+    for k in range(PARTS):
+        part[k] = part[PARTS + k] = square[k] = splat(0.0)
+    while j + 2 * LANES <= n:
+        ask_for(ahead, j, j + 2 * LANES)
+        for k in range(2 * PARTS):
+            value = load(w + j) + scalar * load_any(x + j)
+            square[k % PARTS] += value * value
+            part[k] += load_any(next + j) * value
+            store(w + j, value)
+            j += WIDTH
+    ask_for_rest(ahead, j, n)
+    while j + LANES <= n:
+        for k in range(PARTS):
+            value = load(w + j) + scalar * load_any(x + j)
+            square[k] += value * value
+            part[k] += load_any(next + j) * value
+            store(w + j, value)
+            j += WIDTH
+    if j < n:
+        for k in range(PARTS):
+            value = load(w + j) + scalar * some(x + j, n - j)
+            square[k] += value * value
+            part[k] += some(next + j, n - j) * value
+            store(w + j, value)
+            j += WIDTH
+    for k in range(PARTS):
+        part[k] += part[PARTS + k]
+    sum_of_squares[0] = fold(square)
+    return fold(part)
 
 
 cdef inline void keep_mean(Sgd* sgd, const x_value* x, double factor) noexcept nogil:
@@ -392,27 +437,37 @@ cdef inline void note(const Sgd* sgd, double* row) noexcept nogil:
 cdef inline void measure(Sgd* sgd) noexcept nogil:
     # Note squares and sizes of the coefficients.
     cdef double* w = sgd.w
-    sgd.square = sgd.scale * sgd.scale * dot(w, w, sgd.n_features, <const char*> w)
+    sgd.square = sgd.scale * sgd.scale * dot(w, w, sgd.n_features, w)
     sgd.size = sgd.scale * size_of(w, sgd.n_features)
 
 
-cdef inline void step_on_row(
-    Sgd* sgd, const x_value* x, double y, double weight, double rate, const char* ahead
+cdef inline double predict_row(
+    const Sgd* sgd, const x_value* x, const x_value* ahead
 ) noexcept nogil:
-    cdef Py_ssize_t n = sgd.n_features
-    cdef bint moves
-    cdef double square = 0.0 if sgd.rule == BY_RATE else square_of(x, n)
-    cdef double product, step, factor
+    # x . w.
     if sgd.in_order:
-        product = dot_in_order(x, sgd.w, n, ahead)
-    else:
-        product = dot(x, sgd.w, n, ahead)
-    step = begin_step(sgd, product, square, y, weight, rate, &moves)
+        return dot_in_order(x, sgd.w, sgd.n_features, ahead)
+    return dot(x, sgd.w, sgd.n_features, ahead)
+
+
+cdef inline bint step_on_row(
+    Sgd* sgd, const x_value* x, const x_value* next, double y, double weight,
+    double rate, const x_value* ahead, double* product,
+) noexcept nogil:
+    # Of a row it has x . w already. Where w then moves, and is not truncated, it gives
+    # that of the next row from the same reading of w; returns whether it did.
+    cdef Py_ssize_t n = sgd.n_features
+    cdef bint moves, goes_on = sgd.l1 == 0.0 and not sgd.in_order
+    cdef double square = 0.0 if sgd.rule == BY_RATE else square_of(x, n), step, factor
+    step = begin_step(sgd, product[0], square, y, weight, rate, &moves)
     if not moves:
-        return
+        return False
     if step != 0.0:
         factor = in_w(sgd, step)
-        square = add_row(x, factor, sgd.w, n, ahead)
+        if goes_on:
+            product[0] = add_and_dot(x, factor, next, sgd.w, n, ahead, &square)
+        else:
+            square = add_row(x, factor, sgd.w, n)
         sgd.square = sgd.scale * sgd.scale * square
         if sgd.l1 != 0.0:
             sgd.size = sgd.scale * size_of(sgd.w, n)
@@ -421,15 +476,7 @@ cdef inline void step_on_row(
     end_step(sgd, rate)
     if sgd.l1 != 0.0:
         truncate(sgd)
-
-
-cdef inline void come_near(const x_value* x, Py_ssize_t n) noexcept nogil:
-    # Bring a row to the first-level cache, if it is too short to be foreseen.
-    cdef Py_ssize_t byte = 0, size = n * <Py_ssize_t> sizeof(x_value)
-    if size <= NEAR_ROW:
-        while byte < size:
-            prefetch(<const char*> x + byte)
-            byte += LINE
+    return goes_on and step != 0.0
 
 
 cdef inline Py_ssize_t rows_ahead(const x_value* X, Py_ssize_t n) noexcept nogil:
@@ -438,18 +485,23 @@ cdef inline Py_ssize_t rows_ahead(const x_value* X, Py_ssize_t n) noexcept nogil
     return max(1, min(MAX_AHEAD, AHEAD_BYTES // (n * size)))
 
 
-cdef inline void come_nearer(
-    const x_value* X, Py_ssize_t apart, Py_ssize_t n, const double* y,
-    const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps,
-    Py_ssize_t ahead,
+cdef inline const x_value* row_of(
+    const x_value* X, Py_ssize_t apart, const Py_ssize_t* order, Py_ssize_t n_steps,
+    Py_ssize_t i,
 ) noexcept nogil:
-    # Ask for what steps from here on need some of them later.
-    if 2 * ahead < n_steps:
-        prefetch(y + order[2 * ahead])
+    # That of a step, or of the last one.
+    return X + order[min(i, n_steps - 1)] * apart
+
+
+cdef inline void ask_for_target(
+    const double* y, const double* weight, const Py_ssize_t* order,
+    Py_ssize_t n_steps, Py_ssize_t i,
+) noexcept nogil:
+    # Ask for the target and the weight of a step, if there is such a step.
+    if i < n_steps:
+        prefetch(y + order[i])
         if weight != NULL:
-            prefetch(weight + order[2 * ahead])
-    if 2 < n_steps:
-        come_near(X + order[2] * apart, n)
+            prefetch(weight + order[i])
 
 
 cdef inline void step_on_long_rows(
@@ -458,15 +510,24 @@ cdef inline void step_on_long_rows(
     const double* rates,
 ) noexcept nogil:
     # Steps on some rows in an order, each of them by itself.
-    cdef Py_ssize_t i, row, n = sgd.n_features, ahead = rows_ahead(X, n)
+    cdef Py_ssize_t i, row, ahead = rows_ahead(X, sgd.n_features)
+    cdef const x_value* x = X + order[0] * apart
+    cdef const x_value* next
+    cdef double product = 0.0
+    cdef bint predicted = False
     for i in range(n_steps):
-        come_nearer(X, apart, n, y, weight, order + i, n_steps - i, ahead)
+        ask_for_target(y, weight, order, n_steps, i + 2 * ahead)
+        if not predicted:
+            product = predict_row(
+                sgd, x, row_of(X, apart, order, n_steps, i + ahead)
+            )
         row = order[i]
-        step_on_row(
-            sgd, X + row * apart, y[row], 1.0 if weight == NULL else weight[row],
-            rates[i],
-            <const char*> (X + order[min(i + ahead, n_steps - 1)] * apart),
+        next = row_of(X, apart, order, n_steps, i + 1)
+        predicted = step_on_row(
+            sgd, x, next, y[row], 1.0 if weight == NULL else weight[row], rates[i],
+            row_of(X, apart, order, n_steps, i + 1 + ahead), &product,
         )
+        x = next
 
 
 # ---- short rows
@@ -481,7 +542,7 @@ cdef inline bint has_short_steps(const Sgd* sgd) noexcept nogil:
 
 cdef inline double dot_of_next(
     const x_value* next, const x_value* x, const double* w, Py_ssize_t n,
-    const char* ahead, double* common,
+    const x_value* ahead, double* common,
 ) noexcept nogil:
     # next . w and next . x.
     cdef Py_ssize_t j = 0
@@ -492,13 +553,13 @@ cdef inline double dot_of_next(
     for k in range(PARTS):
         product[k] = both[k] = splat(0.0)
     while j + LANES <= n:
-        prefetch_far(ahead + j * <Py_ssize_t> sizeof(x_value))
+        ask_for(ahead, j, j + LANES)
         for k in range(PARTS):
             value = load_any(next + j)
             product[k] += value * load(w + j)
             both[k] += value * load_any(x + j)
             j += WIDTH
-    prefetch_far(ahead + n * <Py_ssize_t> sizeof(x_value) - 1)  # on a further line
+    ask_for_rest(ahead, j, n)
     if j < n:
         for k in range(PARTS):
             value = some(next + j, n - j)
@@ -524,15 +585,14 @@ cdef inline void step_on_short_rows(
     cdef const x_value* next
     sgd.taken = True
     for i in range(n_steps):
-        come_nearer(X, apart, n, y, weight, order + i, n_steps - i, ahead)
+        ask_for_target(y, weight, order, n_steps, i + 2 * ahead)
         row = order[i]
-        next = X + order[min(i + 1, n_steps - 1)] * apart
+        next = row_of(X, apart, order, n_steps, i + 1)
         if sgd.taken:
-            product = dot(x, sgd.w, n, <const char*> next)
+            product = dot(x, sgd.w, n, next)
             sgd.taken = False
         following = dot_of_next(
-            next, x, sgd.w, n,
-            <const char*> (X + order[min(i + ahead, n_steps - 1)] * apart), &common,
+            next, x, sgd.w, n, row_of(X, apart, order, n_steps, i + 1 + ahead), &common
         )
         z = sgd.scale * product + sgd.intercept
         loss = loss_of_one(sgd.kind, z, y[row], sgd.param, &slope)
@@ -547,9 +607,7 @@ cdef inline void step_on_short_rows(
         sgd.intercept += step * sgd.intercept_rate
         factor = in_w(sgd, step)
         if step != 0.0:
-            sgd.square = sgd.scale * sgd.scale * add_row(
-                x, factor, sgd.w, n, <const char*> x
-            )
+            sgd.square = sgd.scale * sgd.scale * add_row(x, factor, sgd.w, n)
         product = following + factor * common
         x = next
     sgd.t += n_steps
