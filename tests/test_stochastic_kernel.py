@@ -78,7 +78,7 @@ def seed_of(random_state):
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("average", [0, 1, 100])
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("d", [1, 5, 8, 27])
+@pytest.mark.parametrize("d", [1, 5, 8, 27, 45])
 def test_a_regression_is_scikit_learns(kernel, rng, d, penalty, average, sparse):
     X, y = problem(rng, d=d)
     theirs = SGDRegressor(
@@ -154,17 +154,18 @@ def test_passive_aggressive_steps_are_scikit_learns(kernel, rng, loss, rule, spa
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("loss", ["half_squared_error", "log_loss"])
-def test_every_kernel_sums_the_same_objective(compiled, rng, loss, penalty, sparse):
+@pytest.mark.parametrize("d", [11, 45])
+def test_every_kernel_sums_the_same_objective(compiled, rng, d, loss, penalty, sparse):
     # A loop over true coefficients; a mean over what each step sees before it.
-    X, y = problem(rng, labels=loss == "log_loss")
+    X, y = problem(rng, d=d, labels=loss == "log_loss")
     l1, l2 = PENALTIES[penalty]
     make_epochs.kernel = compiled
-    steps, coef, *_ = stochastic(compiled, X.shape[1], loss, penalty)
+    steps, coef, *_ = stochastic(compiled, d, loss, penalty)
     order, total, losses = np.arange(len(X)), 0.0, 0.0
     rates, trace, seen = np.full(1, 0.05), np.empty((1, 4)), np.zeros(4)
     for i in order:
         before = coef.copy()
-        z = before[:11] @ X[i] + steps.intercept
+        z = before[:d] @ X[i] + steps.intercept
         if loss == "log_loss":
             losses += np.log1p(np.exp(z)) - y[i] * z
         else:
@@ -183,27 +184,33 @@ def test_every_kernel_sums_the_same_objective(compiled, rng, loss, penalty, spar
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("d", [1, 7, 8, 19, 64])
-def test_both_builds_give_the_same_bits(builds, rng, d, sparse):
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+@pytest.mark.parametrize("d", [1, 7, 8, 19, 64, 77])
+def test_both_builds_give_the_same_bits(builds, rng, d, penalty, sparse):
     X, y = problem(rng, d=d)
     found = []
     for build in builds:
         make_epochs.kernel = build
-        steps, coef, mean, paid = stochastic(
-            build, d, penalty="elasticnet", average=9.0
-        )
+        steps, coef, mean, paid = stochastic(build, d, penalty=penalty, average=9.0)
         make_epochs(steps, X, y, sparse=sparse)
         numbers = [steps.intercept, steps.mean_intercept, make_epochs.trace.tolist()]
         found.append((coef.tobytes(), mean.tobytes(), paid.tobytes(), numbers))
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize(
-    ("d", "options"),
-    [(11, {"penalty": "l1", "average": 9.0}), (65, {"penalty": "l2"}), (11, {})],
-)
+ALONE = [  # whose bits do not depend on what is predicted together
+    (11, {"penalty": "l1", "average": 9.0}),
+    (33, {"penalty": "l2"}),
+    (45, {"penalty": None, "average": 9.0}),
+    (77, {"loss": "hinge"}),  # which makes no step on some rows
+    (45, {"loss": "hinge", "rule": 1, "aggressiveness": 0.3, "penalty": None}),
+]
+
+
+@pytest.mark.parametrize(("d", "options"), [*ALONE, (11, {})])
 def test_steps_may_be_split_over_calls(compiled, rng, d, options):
-    X, y = problem(rng, d=d)
+    X, y = problem(rng, d=d, labels="loss" in options)
+    X[7], weight = 0, rng.uniform(0.5, 2, len(X)) * (rng.random(len(X)) < 0.9)
     order, rates = rng.permutation(len(X)), rng.uniform(0.01, 0.05, len(X))
     trace = np.empty((1, 4))
     found = []
@@ -211,9 +218,10 @@ def test_steps_may_be_split_over_calls(compiled, rng, d, options):
         steps, coef, mean, _ = stochastic(compiled, d, **options)
         for start in range(0, 60, size):
             part = slice(start, start + size)
-            steps.step(X, y, None, order[part], rates[part], trace)
+            steps.step(X, y, weight, order[part], rates[part], trace)
         steps.settle()
         found.append(np.concatenate([coef, mean, [steps.intercept]]))
+    assert found[0][:d].all()
     for other in found[1:]:
         if options:
             np.testing.assert_array_equal(other, found[0])
@@ -233,19 +241,20 @@ def test_a_penalty_shrinks_to_zero_and_not_below(kernel, rng):
 
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
 @pytest.mark.parametrize("sparse", [False, True])
-def test_a_small_scale_is_taken_into_the_coefficients(kernel, rng, sparse, penalty):
-    X, y = problem(rng)
+@pytest.mark.parametrize("d", [11, 45])
+def test_a_small_scale_is_taken_into_the_coefficients(kernel, rng, d, sparse, penalty):
+    X, y = problem(rng, d=d)
     theirs = SGDRegressor(
         penalty=penalty, alpha=5.0, max_iter=3, tol=None, random_state=7, eta0=0.1,
         learning_rate="constant",
     )  # fmt: skip
     theirs.fit(pytest.importorskip("scipy.sparse").csr_matrix(X) if sparse else X, y)
     steps, coef, *_ = stochastic(
-        kernel, 11, penalty=penalty, alpha=5.0, intercept_rate=0.01 if sparse else 1.0
+        kernel, d, penalty=penalty, alpha=5.0, intercept_rate=0.01 if sparse else 1.0
     )
     rates = dict(seed=seed_of(7), rates=lambda t: np.full(len(t), 0.1))
     make_epochs(steps, X, y, sparse=sparse, **rates)
-    np.testing.assert_allclose(coef[:11], theirs.coef_, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(coef[:d], theirs.coef_, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -269,7 +278,7 @@ def test_slopes_are_cut_off(kernel):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("d", [1, 3, 8, 13])
+@pytest.mark.parametrize("d", [1, 3, 8, 13, 45])
 def test_what_lies_behind_a_row_has_no_effect(compiled, rng, d, dtype):
     X, y = problem(rng, d=d)
     wide = np.full((60, d + 3), np.nan, dtype)
@@ -459,7 +468,7 @@ def test_a_row_that_is_not_finite_shows(kernel, rng, loss, value, sparse):
         assert np.isnan(trace[:, 3]).tolist() == [False, False, number != 0.5]
 
 
-@pytest.mark.parametrize("d", [1, 3, 8, 13])
+@pytest.mark.parametrize("d", [1, 3, 8, 13, 45])
 def test_rows_may_lie_anywhere(compiled, rng, d):
     X, y = problem(rng, d=d)
     for rows in (X[::-1], np.broadcast_to(X[0], X.shape), X[::2].repeat(2, 0)[::2]):

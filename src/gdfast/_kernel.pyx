@@ -1852,7 +1852,7 @@ cdef class Stochastic:
         -----
         Releases the GIL. Splitting epochs over several calls gives the same bits. Where
         a call begins within an epoch, last digits may depend on it, as a row of up to
-        64 features is predicted from the step before if that was made in the same call.
+        32 features is predicted from the step before if that was made in the same call.
         """
         cdef Py_ssize_t n = X.shape[0], d = X.shape[1], step, part, e
         cdef const double* weight = NULL
