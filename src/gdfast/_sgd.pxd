@@ -21,7 +21,7 @@ cdef enum:
     PASSIVE_AGGRESSIVE_1 = 1
     PASSIVE_AGGRESSIVE_2 = 2
 
-    AHEAD_BYTES = 4096  # of rows that are asked for before their turn,
+    AHEAD_BYTES = 8192  # of rows that are asked for before their turn,
     MAX_AHEAD = 64      # rows
     SHORT_ROW = 32      # features
 
@@ -272,9 +272,9 @@ cdef inline double square_of(const x_value* x, Py_ssize_t n) noexcept nogil:
 cdef inline void ask_for(
     const x_value* row, Py_ssize_t start, Py_ssize_t stop
 ) noexcept nogil:
-    # Have values of a row to come brought to the cache.
+    # Have values of a row to come brought to the second-level cache.
     while start < stop:
-        prefetch(row + start)
+        prefetch_far(row + start)
         start += LINE // <Py_ssize_t> sizeof(x_value)
 
 
@@ -283,7 +283,7 @@ cdef inline void ask_for_rest(
 ) noexcept nogil:
     # The same up to the end of the row, which may be on a further line.
     ask_for(row, start, n)
-    prefetch(row + n - 1)
+    prefetch_far(row + n - 1)
 
 
 cdef inline double dot(
@@ -322,9 +322,9 @@ cdef inline double dot_in_order(
     cdef double total = 0.0
     for j in range(n):
         if j % LANES == 0:
-            prefetch(ahead + j)
+            prefetch_far(ahead + j)
         total += w[j] * <double> x[j]
-    prefetch(ahead + n - 1)
+    prefetch_far(ahead + n - 1)
     return total
 
 
@@ -493,15 +493,18 @@ cdef inline const x_value* row_of(
     return X + order[min(i, n_steps - 1)] * apart
 
 
-cdef inline void ask_for_target(
-    const double* y, const double* weight, const Py_ssize_t* order,
-    Py_ssize_t n_steps, Py_ssize_t i,
+cdef inline void ask_for_steps(
+    const x_value* X, Py_ssize_t apart, Py_ssize_t n, const double* y,
+    const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps, Py_ssize_t i,
+    Py_ssize_t ahead,
 ) noexcept nogil:
-    # Ask for the target and the weight of a step, if there is such a step.
-    if i < n_steps:
-        prefetch(y + order[i])
+    # While a step is made, ask for what some later ones need besides rows from afar:
+    # of a row near its turn the middle first, as `gather_rows` does.
+    prefetch(row_of(X, apart, order, n_steps, i + 3) + n // 2)
+    if i + 2 * ahead < n_steps:
+        prefetch(y + order[i + 2 * ahead])
         if weight != NULL:
-            prefetch(weight + order[i])
+            prefetch(weight + order[i + 2 * ahead])
 
 
 cdef inline void step_on_long_rows(
@@ -510,13 +513,13 @@ cdef inline void step_on_long_rows(
     const double* rates,
 ) noexcept nogil:
     # Steps on some rows in an order, each of them by itself.
-    cdef Py_ssize_t i, row, ahead = rows_ahead(X, sgd.n_features)
+    cdef Py_ssize_t i, row, n = sgd.n_features, ahead = rows_ahead(X, n)
     cdef const x_value* x = X + order[0] * apart
     cdef const x_value* next
     cdef double product = 0.0
     cdef bint predicted = False
     for i in range(n_steps):
-        ask_for_target(y, weight, order, n_steps, i + 2 * ahead)
+        ask_for_steps(X, apart, n, y, weight, order, n_steps, i, ahead)
         if not predicted:
             product = predict_row(
                 sgd, x, row_of(X, apart, order, n_steps, i + ahead)
@@ -585,7 +588,7 @@ cdef inline void step_on_short_rows(
     cdef const x_value* next
     sgd.taken = True
     for i in range(n_steps):
-        ask_for_target(y, weight, order, n_steps, i + 2 * ahead)
+        ask_for_steps(X, apart, n, y, weight, order, n_steps, i, ahead)
         row = order[i]
         next = row_of(X, apart, order, n_steps, i + 1)
         if sgd.taken:
