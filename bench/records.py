@@ -18,10 +18,15 @@ def load(path: Path) -> Record:
     return result
 
 
-def newest() -> Path:
-    """Return the results of the highest version."""
+def newest(machine: str | None = None) -> Path:
+    """Return the results of the highest version, of any machine or of one."""
+    kept = sorted(RESULTS.glob("*.json"))
+    if machine is not None:
+        kept = [path for path in kept if path.stem.partition("-")[2] == machine]
+    if not kept:
+        raise SystemExit(f"there are no results of {machine or 'any machine'}")
     return max(
-        sorted(RESULTS.glob("*.json")),
+        kept,
         key=lambda path: [int(n) for n in path.name.split("-")[0].split(".")],
     )
 

@@ -4,8 +4,9 @@
 to ``bench/results/<version>-<machine>.json``: of the fastest calls of every run, as
 other work on the machine can only make a call slower. The other commands show such a
 file, without a name the newest: ``table`` prints it as Markdown, ``fill`` puts its
-tables between their marks in `PAGES`, ``pictures`` draws it into ``docs/images``. Needs
-the extra ``bench``, and for the pictures ``plot``.
+tables between their marks in `PAGES` (where a mark names a machine, those of its own
+newest file), ``pictures`` draws it into ``docs/images``. Needs the extra ``bench``, and
+for the pictures ``plot``.
 """
 
 from __future__ import annotations
@@ -425,17 +426,18 @@ TABLES = {
 def fill(page: str, result: Record) -> str:
     """Return a page with the tables between their marks.
 
-    One that the result has no rows for stays.
+    One that the result has no rows for stays; one whose mark names a machine has the
+    newest results of that.
     """
 
     def replace(found: re.Match[str]) -> str:
-        start, name, before, end = found.groups()
-        table = TABLES[name](result)
+        start, name, machine, before, end = found.groups()
+        table = TABLES[name](load(newest(machine)) if machine else result)
         if table == NOT_MEASURED:
             table = before.strip() or table
         return f"{start}\n\n{table}\n\n{end}"
 
-    marks = r"(<!-- table: (\w+) -->)\n(.*?)(<!-- end -->)"
+    marks = r"(<!-- table: (\w+)(?: of ([\w-]+))? -->)\n(.*?)(<!-- end -->)"
     return re.sub(marks, replace, page, flags=re.DOTALL)
 
 

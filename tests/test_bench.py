@@ -284,6 +284,19 @@ def test_tables_are_filled_between_their_marks():
         assert report.fill(filled, result([])) == filled
 
 
+def test_a_table_may_be_of_a_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    kept = ("0.9-a-cpu", 9), ("0.10-a-cpu", 2), ("1.0-not-a-cpu", 3), ("1.0-other", 4)
+    for name, seconds in kept:
+        shown = result(report.combine([run(1e-3, 1e-3 * seconds, 1e-3)]))
+        (tmp_path / f"{name}.json").write_text(json.dumps(shown))
+    page = "<!-- table: contestants of {} -->\n<!-- end -->"
+    assert "2.0" in report.fill(page.format("a-cpu"), result([]))
+    assert records.newest().stem == "1.0-not-a-cpu"
+    with pytest.raises(SystemExit, match="no results of b-cpu"):
+        report.fill(page.format("b-cpu"), result([]))
+
+
 @pytest.mark.parametrize(
     "path", sorted(report.RESULTS.glob("*.json")), ids=lambda path: path.name
 )

@@ -72,10 +72,11 @@ def drawn(number: int):
     def one_of(*values):
         return values[rng.integers(len(values))]
 
-    n, d = int(rng.integers(20, 150)), int(rng.integers(1, 30))
+    n, d = int(rng.integers(30, 150)), int(rng.integers(1, 80))
     kind = one_of("regression", "binary", "several")
     dtype = one_of(np.float64, np.float64, np.float32)
-    X = rng.standard_normal((n, d)).astype(dtype)
+    X = rng.standard_normal((n, d)) * min(1, 30 / d) ** 0.5  # or steps are too large
+    X = X.astype(dtype)
     raw = X @ rng.standard_normal(d) + rng.standard_normal(n)
     sparse = rng.random() < 0.35
     if sparse:
@@ -595,10 +596,14 @@ def test_what_is_not_finite_among_many_values_is_found(cls, value):
     assert {name: id(kept) for name, kept in vars(model).items()} == before
 
 
-def test_divergence_to_nan_is_loud_too():
+@pytest.mark.parametrize("loss", [None, "squared_hinge", "log_loss"])
+def test_divergence_to_nan_is_loud_too(loss):
     X = np.random.default_rng(0).standard_normal((60, 3)) * 1e200
+    model, y = SGDRegressor(random_state=0, max_iter=2, tol=None), X[:, 0]
+    if loss:
+        model, y = SGDClassifier(loss, random_state=0, max_iter=2, tol=None), y > 0
     with pytest.warns(ConvergenceWarning, match="steps were too large"):
-        SGDRegressor(random_state=0, max_iter=2, tol=None).fit(X, X[:, 0])
+        model.fit(X, y)
 
 
 @pytest.mark.parametrize("cls", [SGDRegressor, SGDClassifier])

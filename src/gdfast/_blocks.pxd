@@ -273,15 +273,25 @@ cdef inline void copy_rows(
     work.single = False
 
 
-cdef inline void ask_for(const Data* data, Py_ssize_t row) noexcept nogil:
-    # Have a row that is far from the others brought to the second-level cache.
+cdef inline void ask_for_lines(const void* start, Py_ssize_t size) noexcept nogil:
+    # Have memory that is not wanted yet brought to the second-level cache.
     cdef Py_ssize_t byte = 0
-    cdef Py_ssize_t size = min(data.n_features * x_size(data), AHEAD_ROW)
-    cdef const char* x = data.X + row * data.x_step
     while byte < size:
-        prefetch_far(x + byte)
+        prefetch_far(<const char*> start + byte)
         byte += LINE
-    prefetch_far(x + size - 1)  # which may be on a further line
+
+
+cdef inline void ask_for_all(const void* start, Py_ssize_t size) noexcept nogil:
+    # The same up to its last byte, which may be on a further line.
+    ask_for_lines(start, size)
+    prefetch_far(<const char*> start + size - 1)
+
+
+cdef inline void ask_for(const Data* data, Py_ssize_t row) noexcept nogil:
+    # Ask for a row that is far from the others.
+    ask_for_all(
+        data.X + row * data.x_step, min(data.n_features * x_size(data), AHEAD_ROW)
+    )
     prefetch_far(data.y + row * data.y_step)
     if data.sample_weight != NULL:
         prefetch_far(data.sample_weight + row)

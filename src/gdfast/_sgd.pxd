@@ -3,7 +3,9 @@
 
 from libc.math cimport exp, fabs, fma
 
-from gdfast._blocks cimport LINE, load_any, x_value
+from gdfast._blocks cimport (
+    AHEAD_BYTES, NEAR_ROWS, ask_for_all, ask_for_lines, load_any, x_value,
+)
 from gdfast._losses cimport (
     EPSILON_INSENSITIVE, HALF_SQUARED_ERROR, HINGE, HUBER, LOG_LOSS, MODIFIED_HUBER,
     PERCEPTRON, POISSON, QUANTILE, SQUARED_EPSILON_INSENSITIVE, SQUARED_ERROR,
@@ -21,9 +23,8 @@ cdef enum:
     PASSIVE_AGGRESSIVE_1 = 1
     PASSIVE_AGGRESSIVE_2 = 2
 
-    AHEAD_BYTES = 8192  # of rows that are asked for before their turn,
-    MAX_AHEAD = 64      # rows
-    SHORT_ROW = 32      # features
+    MAX_AHEAD = 64     # rows that are asked for before their turn
+    FEW_FEATURES = 32  # of a short row
 
 cdef struct Sgd:
     # One output: its settings, its state, and sums over the steps made.
@@ -269,23 +270,6 @@ cdef inline double square_of(const x_value* x, Py_ssize_t n) noexcept nogil:
 
 # ---- rows that are stored whole
 
-cdef inline void ask_for(
-    const x_value* row, Py_ssize_t start, Py_ssize_t stop
-) noexcept nogil:
-    # Have values of a row to come brought to the second-level cache.
-    while start < stop:
-        prefetch_far(row + start)
-        start += LINE // <Py_ssize_t> sizeof(x_value)
-
-
-cdef inline void ask_for_rest(
-    const x_value* row, Py_ssize_t start, Py_ssize_t n
-) noexcept nogil:
-    # The same up to the end of the row, which may be on a further line.
-    ask_for(row, start, n)
-    prefetch_far(row + n - 1)
-
-
 cdef inline double dot(
     const x_value* x, const double* w, Py_ssize_t n, const x_value* ahead
 ) noexcept nogil:
@@ -296,11 +280,11 @@ cdef inline double dot(
     for k in range(2 * PARTS):
         part[k] = splat(0.0)
     while j + 2 * LANES <= n:
-        ask_for(ahead, j, j + 2 * LANES)
+        ask_for_lines(ahead + j, 2 * LANES * sizeof(x_value))
         for k in range(2 * PARTS):
             part[k] += load_any(x + j) * load(w + j)
             j += WIDTH
-    ask_for_rest(ahead, j, n)
+    ask_for_all(ahead + j, (n - j) * <Py_ssize_t> sizeof(x_value))
     while j + LANES <= n:
         for k in range(PARTS):
             part[k] += load_any(x + j) * load(w + j)
@@ -366,14 +350,14 @@ cdef inline double add_and_dot(
     for k in range(PARTS):
         part[k] = part[PARTS + k] = square[k] = splat(0.0)
     while j + 2 * LANES <= n:
-        ask_for(ahead, j, j + 2 * LANES)
+        ask_for_lines(ahead + j, 2 * LANES * sizeof(x_value))
         for k in range(2 * PARTS):
             value = load(w + j) + scalar * load_any(x + j)
             square[k % PARTS] += value * value
             part[k] += load_any(next + j) * value
             store(w + j, value)
             j += WIDTH
-    ask_for_rest(ahead, j, n)
+    ask_for_all(ahead + j, (n - j) * <Py_ssize_t> sizeof(x_value))
     while j + LANES <= n:
         for k in range(PARTS):
             value = load(w + j) + scalar * load_any(x + j)
@@ -454,17 +438,19 @@ cdef inline bint step_on_row(
     Sgd* sgd, const x_value* x, const x_value* next, double y, double weight,
     double rate, const x_value* ahead, double* product,
 ) noexcept nogil:
-    # Of a row it has x . w already. Where w then moves, and is not truncated, it gives
-    # that of the next row from the same reading of w; returns whether it did.
+    # `product` is x . w. Where w moves, the same reading of it gives next . w, unless w
+    # is truncated after that or sums are to be in order; returns whether it did.
     cdef Py_ssize_t n = sgd.n_features
-    cdef bint moves, goes_on = sgd.l1 == 0.0 and not sgd.in_order
-    cdef double square = 0.0 if sgd.rule == BY_RATE else square_of(x, n), step, factor
+    cdef bint moves, predicts = sgd.l1 == 0.0 and not sgd.in_order
+    cdef double square = 0.0, step, factor
+    if sgd.rule != BY_RATE:
+        square = square_of(x, n)
     step = begin_step(sgd, product[0], square, y, weight, rate, &moves)
     if not moves:
         return False
     if step != 0.0:
         factor = in_w(sgd, step)
-        if goes_on:
+        if predicts:
             product[0] = add_and_dot(x, factor, next, sgd.w, n, ahead, &square)
         else:
             square = add_row(x, factor, sgd.w, n)
@@ -476,7 +462,7 @@ cdef inline bint step_on_row(
     end_step(sgd, rate)
     if sgd.l1 != 0.0:
         truncate(sgd)
-    return goes_on and step != 0.0
+    return predicts and step != 0.0
 
 
 cdef inline Py_ssize_t rows_ahead(const x_value* X, Py_ssize_t n) noexcept nogil:
@@ -489,7 +475,7 @@ cdef inline const x_value* row_of(
     const x_value* X, Py_ssize_t apart, const Py_ssize_t* order, Py_ssize_t n_steps,
     Py_ssize_t i,
 ) noexcept nogil:
-    # That of a step, or of the last one.
+    # The row of a step, or of the last step.
     return X + order[min(i, n_steps - 1)] * apart
 
 
@@ -498,9 +484,10 @@ cdef inline void ask_for_steps(
     const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps, Py_ssize_t i,
     Py_ssize_t ahead,
 ) noexcept nogil:
-    # While a step is made, ask for what some later ones need besides rows from afar:
-    # of a row near its turn the middle first, as `gather_rows` does.
-    prefetch(row_of(X, apart, order, n_steps, i + 3) + n // 2)
+    # Ask for the target and the weight of a later step, whose row is asked for where a
+    # row is predicted; and for the middle of a nearer one before its ends are read, for
+    # the reason that `gather_rows` names.
+    prefetch(row_of(X, apart, order, n_steps, i + NEAR_ROWS) + n // 2)
     if i + 2 * ahead < n_steps:
         prefetch(y + order[i + 2 * ahead])
         if weight != NULL:
@@ -512,7 +499,7 @@ cdef inline void step_on_long_rows(
     const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps,
     const double* rates,
 ) noexcept nogil:
-    # Steps on some rows in an order, each of them by itself.
+    # Steps on some rows in an order.
     cdef Py_ssize_t i, row, n = sgd.n_features, ahead = rows_ahead(X, n)
     cdef const x_value* x = X + order[0] * apart
     cdef const x_value* next
@@ -538,7 +525,7 @@ cdef inline void step_on_long_rows(
 cdef inline bint has_short_steps(const Sgd* sgd) noexcept nogil:
     # Whether `step_on_short_rows` may make them.
     return (
-        sgd.n_features <= SHORT_ROW and sgd.rule == BY_RATE and sgd.l1 == 0.0
+        sgd.n_features <= FEW_FEATURES and sgd.rule == BY_RATE and sgd.l1 == 0.0
         and not sgd.in_order and sgd.mean == NULL
     )
 
@@ -556,13 +543,13 @@ cdef inline double dot_of_next(
     for k in range(PARTS):
         product[k] = both[k] = splat(0.0)
     while j + LANES <= n:
-        ask_for(ahead, j, j + LANES)
+        ask_for_lines(ahead + j, LANES * sizeof(x_value))
         for k in range(PARTS):
             value = load_any(next + j)
             product[k] += value * load(w + j)
             both[k] += value * load_any(x + j)
             j += WIDTH
-    ask_for_rest(ahead, j, n)
+    ask_for_all(ahead + j, (n - j) * <Py_ssize_t> sizeof(x_value))
     if j < n:
         for k in range(PARTS):
             value = some(next + j, n - j)
@@ -686,7 +673,7 @@ cdef inline double sparse_dot_in_order(
     return total
 
 
-cdef inline double predict(
+cdef inline double predict_sparse_row(
     const Sgd* sgd, const x_value* x, const index_value* index, Py_ssize_t n
 ) noexcept nogil:
     # x . w.
@@ -763,7 +750,7 @@ cdef inline void step_on_sparse_row(
     cdef double square = 0.0, product, step, factor
     if sgd.rule != BY_RATE:
         square = square_of(x, n)
-    product = predict(sgd, x, index, n)
+    product = predict_sparse_row(sgd, x, index, n)
     step = begin_step(sgd, product, square, y, weight, rate, &moves)
     if not moves:
         return

@@ -7,7 +7,7 @@ from libc.stdlib cimport calloc
 from libc.string cimport memset
 
 from gdfast._blocks cimport (
-    LINE, Data, Work, gather_targets, load_targets, whole_lanes, x_value,
+    Data, Work, ask_for_all, gather_targets, load_targets, whole_lanes, x_value,
 )
 from gdfast._passes cimport fold_lanes, slope_rows
 from gdfast._simd cimport LANES, prefetch_far
@@ -93,16 +93,8 @@ cdef inline void foresee_row(
     const x_value* x, const index_value* index, Py_ssize_t n_stored
 ) noexcept nogil:
     # Have a row brought to the second-level cache.
-    cdef Py_ssize_t k = 0
-    while k < n_stored:
-        prefetch_far(x + k)
-        k += LINE // <Py_ssize_t> sizeof(x_value)
-    prefetch_far(x + n_stored - 1)  # which may be on a further line
-    k = 0
-    while k < n_stored:
-        prefetch_far(index + k)
-        k += LINE // <Py_ssize_t> sizeof(index_value)
-    prefetch_far(index + n_stored - 1)
+    ask_for_all(x, n_stored * <Py_ssize_t> sizeof(x_value))
+    ask_for_all(index, n_stored * <Py_ssize_t> sizeof(index_value))
 
 
 cdef inline double predict(

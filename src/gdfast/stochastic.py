@@ -535,7 +535,8 @@ def next_order(order: NDArray[np.intp], sigma: NDArray[np.intp]) -> NDArray[np.i
     following = np.empty_like(order)
     for start in range(0, len(order), PIECE_ROWS):
         part = slice(start, start + PIECE_ROWS)
-        np.take(order, sigma[part], out=following[part], mode="clip")  # none is out
+        # "raise" would put what it finds elsewhere first, and none is out of range.
+        np.take(order, sigma[part], out=following[part], mode="clip")
     return following
 
 
