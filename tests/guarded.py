@@ -7,6 +7,7 @@ signal. With the argument "outside" it makes one on purpose.
 import ctypes
 import mmap
 import sys
+from itertools import product
 
 import numpy as np
 
@@ -115,14 +116,15 @@ def call_all(kernel, X, y, weight, columns, at_end):
         update.take_step(1.0, point, gradient, rate, data[-1], row)
 
 
-def stochastic(kernel, d, rule, at_end, l1=0.5, averaged=True):
+def stochastic(kernel, d, rule, at_end, averaged=True, l1=0.5):
     """Return steps on single rows, whose arrays lie beside guards."""
     names = "params", "gradient", "point"
     arrays = [arena(name).place(np.full(-(-d // 8) * 8, 0.5), at_end) for name in names]
-    arrays[1] = arrays[1] if averaged else None
-    average_from = 1.0 if averaged else np.inf
-    rest = 0.1, 0.1, l1, 0.5, 1.0, average_from
-    return kernel.Stochastic(1, 0.0, d, *arrays, rule, *rest)
+    average_from = 1.0
+    if not averaged:
+        arrays[1], average_from = None, np.inf
+    rest = rule, 0.1, 0.1, l1, 0.5, 1.0, average_from
+    return kernel.Stochastic(1, 0.0, d, *arrays, *rest)
 
 
 def call_stochastic(kernel, X, weight, at_end):
@@ -134,11 +136,9 @@ def call_stochastic(kernel, X, weight, at_end):
     order = arena("order").place(np.arange(n)[::-1] // 2, at_end)
     rates = arena("rates").place(np.full(n, 0.1), at_end)
     trace = arena("trace").place(np.ones((1, 4)), at_end)
-    for l1, averaged, in_order in (
-        *((0.5, True, False), (0.5, True, True)),
-        *((0.0, True, False), (0.0, False, False)),
-    ):
-        steps = stochastic(kernel, d, n % 3 if l1 else 0, at_end, l1, averaged)
+    for averaged, l1, in_order in product((False, True), (0.0, 0.5), (False, True)):
+        rule = n % 3 if l1 else 0  # as short rows have a way of their own for that
+        steps = stochastic(kernel, d, rule, at_end, averaged, l1)
         steps.in_order = in_order
         steps.step(X, y, sample_weight if weight else None, order, rates, trace)
         steps.settle()

@@ -532,11 +532,13 @@ def next_order(order: NDArray[np.intp], sigma: NDArray[np.intp]) -> NDArray[np.i
     ndarray of intp, shape (n_rows,)
         ``order[sigma]``.
     """
+    if len(order) <= PIECE_ROWS:
+        return order[sigma]
     following = np.empty_like(order)
     for start in range(0, len(order), PIECE_ROWS):
         part = slice(start, start + PIECE_ROWS)
         # "raise" would put what it finds elsewhere first, and none is out of range.
-        np.take(order, sigma[part], out=following[part], mode="clip")
+        order.take(sigma[part], out=following[part], mode="clip")
     return following
 
 
