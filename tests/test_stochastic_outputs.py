@@ -10,9 +10,14 @@ import gdfast.sklearn
 from gdfast.losses import LOSSES
 from gdfast.sklearn import classifier
 from gdfast.sklearn.stochastic import LOSSES as THEIR_LOSSES
-from tests.test_stochastic_kernel import LABELS, PENALTIES, QUANTITIES, padded, stored
-
-ALPHA = 0.02
+from tests.test_stochastic_kernel import (
+    ALPHA,
+    LABELS,
+    PENALTIES,
+    QUANTITIES,
+    stochastic,
+    stored,
+)
 
 
 def problem(rng, n=60, d=11, k=5, dtype=np.float64):
@@ -34,11 +39,9 @@ def together(kernel, d, k, loss="hinge", penalty="l2", rule=0, average=math.inf)
 
 def alone(kernel, d, k, output, loss, penalty, rule, average):
     """Return steps on one of them, and the arrays that they change."""
-    l1, l2 = PENALTIES[penalty]
-    arrays = padded(d), padded(d), padded(d)
-    steps = kernel.Stochastic(
-        LOSSES[loss]().kind, LOSSES[loss]().param, d, *arrays, rule, 0.1, ALPHA, l1, l2,
-        0.5, average,
+    steps, *arrays = stochastic(
+        kernel, d, loss, penalty, rule=rule, aggressiveness=0.1, intercept_rate=0.5,
+        average=average,
     )  # fmt: skip
     steps.intercept = np.linspace(0, 1, k)[output]
     return steps, *arrays

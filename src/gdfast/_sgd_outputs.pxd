@@ -6,14 +6,14 @@ from libc.math cimport fabs
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc
 
-from gdfast._blocks cimport x_value
+from gdfast._blocks cimport ask_for_all, x_value
 from gdfast._losses cimport LOG_LOSS
 from gdfast._sgd cimport (
     BY_RATE, PASSIVE_AGGRESSIVE_1, Sgd, end_step, logistic_slope, loss_of_some,
     settled_mean, shrinkage, square_of, truncated, updating,
 )
 from gdfast._simd cimport (
-    LANES, WIDTH, absolute, load, prefetch_far, splat, store, vec, where_less,
+    WIDTH, absolute, load, splat, store, vec, where_less,
 )
 from gdfast._sparse cimport all_below, index_value, row_value
 from gdfast._sparse_outputs cimport predict_row, scatter_row
@@ -295,15 +295,9 @@ cdef inline void come_near(
     Py_ssize_t n_outputs,
 ) noexcept nogil:
     # Ask for the coefficients of a row, as those of it wait for the step before.
-    cdef Py_ssize_t s, k
-    cdef const double* at
+    cdef Py_ssize_t s, size = n_outputs * <Py_ssize_t> sizeof(double)
     for s in range(n_stored):
-        at = values + index[s] * n_outputs
-        k = 0
-        while k < n_outputs:
-            prefetch_far(at + k)
-            k += LANES
-        prefetch_far(at + n_outputs - 1)  # which may be on a further line
+        ask_for_all(values + index[s] * n_outputs, size)
 
 
 cdef inline bint step_on_sparse_rows(
