@@ -284,10 +284,12 @@ def test_copies(cls, table):
     X, y, labels = table
     model = cls(alpha=0.01, random_state=0, average=True)
     model.fit(X, labels if cls is SGDClassifier else y)
-    for copied in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+    copies = pickle.loads(pickle.dumps(model)), copy.deepcopy(model), copy.copy(model)
+    for copied in copies:
         np.testing.assert_array_equal(copied.predict(X), model.predict(X))
         assert copied.loss_curve_ == model.loss_curve_
         copied.partial_fit(X, labels if cls is SGDClassifier else y)
+        assert copied.loss_curve_ != model.loss_curve_
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2, -1])
@@ -560,16 +562,12 @@ def test_short_steps_are_made_in_vectors(monkeypatch):
     X, y = datasets.make_classification(20_000, random_state=0)
     seen = []
 
-    class Kernel:
-        shuffled = stochastic.kernel.shuffled
-
-        @staticmethod
-        def Stochastic(*arguments):
-            seen.append(made(*arguments))
-            return seen[-1]
+    def make(*arguments):
+        seen.append(made(*arguments))
+        return seen[-1]
 
     made = stochastic.kernel.Stochastic
-    monkeypatch.setattr(stochastic, "kernel", Kernel)
+    monkeypatch.setattr(stochastic.kernel, "Stochastic", make)
     options = {"loss": "log_loss", "random_state": 0, "tol": None}
     for max_iter, in_order in ((1, True), (60, False)):
         ours = SGDClassifier(max_iter=max_iter, **options).fit(X, y)

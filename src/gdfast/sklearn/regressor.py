@@ -215,7 +215,7 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
         """
         if self.early_stopping and not hasattr(self, "coef_"):
             self._more_validate_params(for_partial_fit=True)
-        task, twin = self._task()._replace(max_iter=1), self._twin()
+        task, twin = self._task(partial=True), self._twin()
         rows = self._check(twin, X, y, sample_weight)
         return self._one_epoch(twin, task, rows)
 

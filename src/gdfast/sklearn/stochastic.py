@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from functools import lru_cache
 from inspect import signature
 from operator import itemgetter
@@ -118,8 +119,18 @@ class Stochastic(Estimator):
     # What fit adds is no metadata of the samples.
     __metadata_request__fit = {"callback": UNUSED}
 
-    def _task(self) -> Task:
-        """Return what the parameters ask for; raise if one is not valid."""
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy has, with a curve that only it makes longer."""
+        state: dict[str, Any] = super().__getstate__().copy()
+        if "loss_curve_" in state:
+            state["loss_curve_"] = deepcopy(state["loss_curve_"])
+        return state
+
+    def _task(self, partial: bool = False) -> Task:
+        """Return what the parameters ask for; raise if one is not valid.
+
+        `partial` tells whether it is for `partial_fit`.
+        """
         values = values_of(self.__dict__)
         random_state = self.__dict__["random_state"]
         known = "_own" in vars(type(self)) and (
@@ -128,9 +139,9 @@ class Stochastic(Estimator):
             or (type(random_state) is int and 0 <= random_state < 2**32)
         )
         if isinstance(self, linear_model.SGDClassifier):
-            known &= isinstance(self.n_jobs, int | None)
+            known &= self.n_jobs is None or isinstance(self.n_jobs, int)
             known &= self.class_weight is None or isinstance(self.class_weight, dict)
-        key = type(self), values, tuple(map(type, values))
+        key = type(self), partial, values, tuple(map(type, values))
         try:
             if known and (task := _tasks.get(key)):
                 return task
@@ -140,14 +151,14 @@ class Stochastic(Estimator):
         if not skipped:
             self._validate_params()
         self._more_validate_params()
-        task = self._new_task()
+        task = self._new_task(1 if partial else int(self.max_iter))
         if known and not skipped:
             if len(_tasks) >= MANY:
                 _tasks.clear()
             _tasks[key] = task
         return task
 
-    def _new_task(self) -> Task:
+    def _new_task(self, max_iter: int) -> Task:
         """Return what valid parameters ask for."""
         l1 = {None: 0.0, "l2": 0.0, "l1": 1.0, "elasticnet": self.l1_ratio}[
             self.penalty
@@ -163,7 +174,7 @@ class Stochastic(Estimator):
             power_t=float(self.power_t),
             fit_intercept=bool(self.fit_intercept),
             shuffle=bool(self.shuffle),
-            max_iter=int(self.max_iter),
+            max_iter=max_iter,
             tol=None if self.tol is None else float(self.tol),
             patience=int(self.n_iter_no_change),
             average=int(self.average),
@@ -257,21 +268,23 @@ class Stochastic(Estimator):
         twin.n_iter_ = len(longest.objectives)
         twin.t_ = getattr(twin, "t_", 1.0) + twin.n_iter_ * n_rows
         twin.stop_reason_ = longest.reason
-        curves = [end.objectives for end in ends]
-        scores = [end.scores for end in ends]
-        before = twin.__dict__.get("loss_curve_")
-        if before is not None:  # of an earlier partial_fit
-            earlier = before if len(ends) > 1 else [before]
-            curves = [old + new for old, new in zip(earlier, curves, strict=True)]
-        twin.loss_curve_ = curves if len(ends) > 1 else curves[0]
         if self.early_stopping:
+            scores = [end.scores for end in ends]
             twin.validation_curve_ = scores if len(ends) > 1 else scores[0]
-        if not self.average:
+        if not self.average and "_average_coef" in twin.__dict__:
             for name in AVERAGED:
                 twin.__dict__.pop(name, None)
 
     def _publish(self, twin: Self, ends: list[Trained], partial: bool) -> None:
         """Become the twin, and warn of what a user should know."""
+        curves = [end.objectives for end in ends]
+        before = twin.__dict__.get("loss_curve_")
+        if before is None:
+            twin.loss_curve_ = curves if len(ends) > 1 else curves[0]
+        else:  # of earlier calls of partial_fit; no copy, as these may be many
+            earlier = before if len(ends) > 1 else [before]
+            for curve, more in zip(earlier, curves, strict=True):
+                curve += more
         self.__dict__ = twin.__dict__
         for end in ends:
             if end.diverged is not None:
