@@ -319,6 +319,34 @@ def test_the_order_is_scikit_learns(kernel, seed, n, piece):
     assert order.tolist() == rows
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 60])
+@pytest.mark.parametrize("piece", [1, 7, 100])
+def test_the_order_that_follows(kernel, rng, n, piece):
+    order, sigma = rng.permutation(n), rng.permutation(n)
+    expected = [order[row] for row in sigma]
+    following, three = np.full((1, n), -1), np.full((3, n), -1)
+    for start in range(0, n, piece):
+        part = slice(start, start + piece)
+        kernel.follow_order(order, sigma[part], following[:, part])
+    assert following.tolist() == [expected]
+    kernel.follow_order(order, sigma, three)
+    third = [order[sigma[sigma[row]]] for row in sigma]
+    assert three[::2].tolist() == [expected, third]
+
+
+@pytest.mark.parametrize("row", [3, -1])
+def test_an_order_that_cannot_follow(kernel, row):
+    one, two = np.zeros((1, 2), np.intp), np.zeros((2, 2), np.intp)
+    with pytest.raises(ValueError, match="sigma must be from 0"):
+        kernel.follow_order(np.arange(3), np.array([0, row]), one)
+    for following in (one[:, :1], two):
+        with pytest.raises(ValueError, match="following must have the shape"):
+            kernel.follow_order(np.arange(3), np.arange(2), following)
+    kernel.follow_order(np.arange(3), np.arange(2), two[:0])
+    assert not one.any()
+    assert not two.any()
+
+
 WRONG = {
     "y must have one value": {"y": np.ones(59)},
     "sample_weight must have one value": {"weight": np.ones(61)},

@@ -181,6 +181,9 @@ def descend_function(
     update: Update | None = None,
 ) -> int: ...
 def shuffled(order: NDArray[np.intp], seed: int, n_draws: int) -> int: ...
+def follow_order(
+    order: NDArray[np.intp], sigma: NDArray[np.intp], following: NDArray[np.intp]
+) -> None: ...
 
 @final
 class Stochastic:

@@ -60,7 +60,7 @@ from gdfast._moments cimport add_moment_pass, end_moment
 from gdfast._passes cimport add_pass, end_gradient, weight_sum
 from gdfast._quadratic cimport Quadratic, evaluate
 from gdfast._sgd cimport (
-    Sgd, measure, note, shuffle, step_on_rows, step_on_sparse_rows, take_scale,
+    Sgd, follow, measure, note, shuffle, step_on_rows, step_on_sparse_rows, take_scale,
 )
 from gdfast._sgd_outputs cimport (
     SgdOutputs, allocate_sgd, begin_epoch, drop, measure as measure_outputs,
@@ -1639,6 +1639,57 @@ def shuffled(Py_ssize_t[::1] order, unsigned int seed, Py_ssize_t n_draws):
         with nogil:
             seed = shuffle(&order[0], order.shape[0], seed, n_draws)
     return seed
+
+
+def follow_order(
+    const Py_ssize_t[::1] order, const Py_ssize_t[::1] sigma,
+    Py_ssize_t[:, ::1] following,
+):
+    """Write ``order[sigma]``, ``order[sigma][sigma]`` and so on to `following`.
+
+    Parameters
+    ----------
+    order : ndarray of intp, shape (n_samples,)
+        The order of an epoch.
+    sigma : ndarray of intp, shape (n_samples,)
+        That of the first one; only a part of it for one epoch.
+    following : ndarray of intp, shape (n_epochs, n_samples), changed
+        Those of the next ones, or the same part of it. It must not overlap with
+        `order`.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or a row of `sigma` is not there.
+
+    Notes
+    -----
+    Releases the GIL.
+
+    Examples
+    --------
+    >>> following = np.empty((2, 3), np.intp)
+    >>> follow_order(np.array([2, 0, 1]), np.array([1, 0, 2]), following)
+    >>> following
+    array([[0, 2, 1],
+           [2, 0, 1]])
+    """
+    cdef Py_ssize_t n = sigma.shape[0], e
+    cdef const Py_ssize_t* last
+    cdef bint in_range
+    if following.shape[1] != n or following.shape[0] > 1 and order.shape[0] != n:
+        raise ValueError("following must have the shape of sigma, which is whole")
+    if following.shape[0] == 0 or n == 0:
+        return
+    with nogil:
+        in_range = all_below(&sigma[0], n, order.shape[0])
+        if in_range:
+            last = &order[0]
+            for e in range(following.shape[0]):
+                follow(last, &sigma[0], n, &following[e, 0])
+                last = &following[e, 0]
+    if not in_range:
+        raise ValueError("sigma must be from 0 to n_samples - 1")
 
 
 cdef int check_steps(

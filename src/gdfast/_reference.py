@@ -1004,6 +1004,19 @@ def shuffled(order: NDArray[np.intp], seed: int, n_draws: int) -> int:
     return seed
 
 
+def follow_order(
+    order: NDArray[np.intp], sigma: NDArray[np.intp], following: NDArray[np.intp]
+) -> None:
+    """Write ``order[sigma]``, ``order[sigma][sigma]`` and so on, a row for each."""
+    n = len(sigma)
+    if following.shape[1] != n or (len(following) > 1 and len(order) != n):
+        raise ValueError("following must have the shape of sigma, which is whole")
+    if following.size and not (sigma.min() >= 0 and sigma.max() < len(order)):
+        raise ValueError("sigma must be from 0 to n_samples - 1")
+    for epoch in following:
+        epoch[:] = order = order[sigma]
+
+
 def check_steps(
     n_rows: int,
     sample_weight: Doubles | None,

@@ -4,7 +4,7 @@
 from libc.math cimport exp, fabs, fma
 
 from gdfast._blocks cimport (
-    AHEAD_BYTES, NEAR_ROWS, ask_for_all, ask_for_lines, load_any, x_value,
+    AHEAD_BYTES, LINE, NEAR_ROWS, ask_for_all, ask_for_lines, load_any, x_value,
 )
 from gdfast._losses cimport (
     EPSILON_INSENSITIVE, HALF_SQUARED_ERROR, HINGE, HUBER, LOG_LOSS, MODIFIED_HUBER,
@@ -25,6 +25,7 @@ cdef enum:
 
     MAX_AHEAD = 64     # rows that are asked for before their turn
     FEW_FEATURES = 32  # of a short row
+    DRAWS = 32         # exchanges of rows that are drawn before they are made
 
 cdef struct Sgd:
     # One output: its settings, its state, and sums over the steps made.
@@ -304,12 +305,18 @@ cdef inline double dot_in_order(
     # The same, one product after the other.
     cdef Py_ssize_t j
     cdef double total = 0.0
+    ask_for_all(ahead, n * <Py_ssize_t> sizeof(x_value))
     for j in range(n):
-        if j % LANES == 0:
-            prefetch_far(ahead + j)
         total += w[j] * <double> x[j]
-    prefetch_far(ahead + n - 1)
     return total
+
+
+cdef inline vec moved(double* w, vec x, vec factor, vec* square) noexcept nogil:
+    # w += factor x in one vector, whose squares are added to a sum; returns w.
+    cdef vec value = load(w) + factor * x
+    square[0] += value * value
+    store(w, value)
+    return value
 
 
 cdef inline double add_row(
@@ -318,21 +325,17 @@ cdef inline double add_row(
     # w += factor x; returns the sum of w^2 after that.
     cdef Py_ssize_t j = 0
     cdef int k
-    cdef vec scalar = splat(factor), value
+    cdef vec scalar = splat(factor)
     cdef vec[PARTS] square
     for k in range(PARTS):
         square[k] = splat(0.0)
     while j + LANES <= n:
         for k in range(PARTS):
-            value = load(w + j) + scalar * load_any(x + j)
-            square[k] += value * value
-            store(w + j, value)
+            moved(w + j, load_any(x + j), scalar, &square[k])
             j += WIDTH
     if j < n:
         for k in range(PARTS):
-            value = load(w + j) + scalar * some(x + j, n - j)
-            square[k] += value * value
-            store(w + j, value)
+            moved(w + j, some(x + j, n - j), scalar, &square[k])
             j += WIDTH
     return fold(square)
 
@@ -352,25 +355,19 @@ cdef inline double add_and_dot(
     while j + 2 * LANES <= n:
         ask_for_lines(ahead + j, 2 * LANES * sizeof(x_value))
         for k in range(2 * PARTS):
-            value = load(w + j) + scalar * load_any(x + j)
-            square[k % PARTS] += value * value
+            value = moved(w + j, load_any(x + j), scalar, &square[k % PARTS])
             part[k] += load_any(next + j) * value
-            store(w + j, value)
             j += WIDTH
     ask_for_all(ahead + j, (n - j) * <Py_ssize_t> sizeof(x_value))
     while j + LANES <= n:
         for k in range(PARTS):
-            value = load(w + j) + scalar * load_any(x + j)
-            square[k] += value * value
+            value = moved(w + j, load_any(x + j), scalar, &square[k])
             part[k] += load_any(next + j) * value
-            store(w + j, value)
             j += WIDTH
     if j < n:
         for k in range(PARTS):
-            value = load(w + j) + scalar * some(x + j, n - j)
-            square[k] += value * value
+            value = moved(w + j, some(x + j, n - j), scalar, &square[k])
             part[k] += some(next + j, n - j) * value
-            store(w + j, value)
             j += WIDTH
     for k in range(PARTS):
         part[k] += part[PARTS + k]
@@ -532,7 +529,7 @@ cdef inline bint has_short_steps(const Sgd* sgd) noexcept nogil:
 
 cdef inline double dot_of_next(
     const x_value* next, const x_value* x, const double* w, Py_ssize_t n,
-    const x_value* ahead, double* common,
+    double* common,
 ) noexcept nogil:
     # next . w and next . x.
     cdef Py_ssize_t j = 0
@@ -543,13 +540,11 @@ cdef inline double dot_of_next(
     for k in range(PARTS):
         product[k] = both[k] = splat(0.0)
     while j + LANES <= n:
-        ask_for_lines(ahead + j, LANES * sizeof(x_value))
         for k in range(PARTS):
             value = load_any(next + j)
             product[k] += value * load(w + j)
             both[k] += value * load_any(x + j)
             j += WIDTH
-    ask_for_all(ahead + j, (n - j) * <Py_ssize_t> sizeof(x_value))
     if j < n:
         for k in range(PARTS):
             value = some(next + j, n - j)
@@ -558,6 +553,20 @@ cdef inline double dot_of_next(
             j += WIDTH
     common[0] = fold(both)
     return fold(product)
+
+
+cdef inline void ask_for_short_step(
+    const x_value* x, Py_ssize_t n, const double* y, const double* weight
+) noexcept nogil:
+    # Ask for all that a later step reads: so little that it may lie near.
+    cdef Py_ssize_t byte = 0, size = n * <Py_ssize_t> sizeof(x_value)
+    while byte < size:
+        prefetch(<const char*> x + byte)
+        byte += LINE
+    prefetch(x + n - 1)
+    prefetch(y)
+    if weight != NULL:
+        prefetch(weight)
 
 
 cdef inline void step_on_short_rows(
@@ -569,22 +578,22 @@ cdef inline void step_on_short_rows(
     # longer than they take: of next . (w + factor x) = next . w + factor (next . x)
     # only the factor has to be waited for.
     cdef Py_ssize_t i, row, n = sgd.n_features, ahead = rows_ahead(X, n)
-    cdef double product = 0.0, common = 0.0, following, z, loss, slope, step, factor
+    cdef double z = 0.0, common = 0.0, following, loss, slope, step, square
     cdef double penalty = sgd.l2 * sgd.alpha
     cdef const x_value* x = X + order[0] * apart
     cdef const x_value* next
     sgd.taken = True
     for i in range(n_steps):
-        ask_for_steps(X, apart, n, y, weight, order, n_steps, i, ahead)
+        row = order[min(i + ahead, n_steps - 1)]
+        ask_for_short_step(
+            X + row * apart, n, y + row, NULL if weight == NULL else weight + row
+        )
         row = order[i]
         next = row_of(X, apart, order, n_steps, i + 1)
         if sgd.taken:
-            product = dot(x, sgd.w, n, next)
+            z = sgd.scale * dot(x, sgd.w, n, next) + sgd.intercept
             sgd.taken = False
-        following = dot_of_next(
-            next, x, sgd.w, n, row_of(X, apart, order, n_steps, i + 1 + ahead), &common
-        )
-        z = sgd.scale * product + sgd.intercept
+        following = dot_of_next(next, x, sgd.w, n, &common)
         loss = loss_of_one(sgd.kind, z, y[row], sgd.param, &slope)
         sgd.nothing += 0.0 * z
         sgd.loss += loss
@@ -594,11 +603,12 @@ cdef inline void step_on_short_rows(
             step *= weight[row]
         if sgd.l2 != 0.0:
             shrink(sgd, rates[i])
+        z = sgd.scale * following + sgd.intercept
+        z += step * (common + sgd.intercept_rate)
         sgd.intercept += step * sgd.intercept_rate
-        factor = in_w(sgd, step)
         if step != 0.0:
-            sgd.square = sgd.scale * sgd.scale * add_row(x, factor, sgd.w, n)
-        product = following + factor * common
+            square = add_row(x, in_w(sgd, step), sgd.w, n)
+            sgd.square = sgd.scale * sgd.scale * square
         x = next
     sgd.t += n_steps
 
@@ -808,15 +818,31 @@ cdef inline unsigned int shuffle(
 ) noexcept nogil:
     # Exchange each of the first rows with one that follows it or with itself, drawn by
     # a xorshift generator of 32 bits (Marsaglia 2003); returns the seed to go on with.
-    cdef Py_ssize_t i, j, other
+    cdef Py_ssize_t i = 0, end = min(n_draws, n - 1), k, drawn, row
+    cdef Py_ssize_t[DRAWS] other
     if seed == 0:
         seed = 1
-    for i in range(min(n_draws, n - 1)):
-        seed ^= seed << 13
-        seed ^= seed >> 17
-        seed ^= seed << 5
-        j = i + (seed % <unsigned int> 2147483648) % (n - i)
-        other = order[j]
-        order[j] = order[i]
-        order[i] = other
+    while i < end:
+        drawn = min(DRAWS, end - i)
+        for k in range(drawn):
+            seed ^= seed << 13
+            seed ^= seed >> 17
+            seed ^= seed << 5
+            other[k] = i + k + (seed % <unsigned int> 2147483648) % (n - i - k)
+            prefetch(order + other[k])
+        for k in range(drawn):
+            row = order[other[k]]
+            order[other[k]] = order[i + k]
+            order[i + k] = row
+        i += drawn
     return seed
+
+
+cdef inline void follow(
+    const Py_ssize_t* order, const Py_ssize_t* sigma, Py_ssize_t n,
+    Py_ssize_t* following,
+) noexcept nogil:
+    # order[sigma].
+    cdef Py_ssize_t i
+    for i in range(n):
+        following[i] = order[sigma[i]]

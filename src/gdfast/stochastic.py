@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ ROW_VALUES = 32
 SPARSE_VALUES = 4
 PIECE_ROWS = 1 << 20  # whose order is made at a time, for the same reason
 BLOCK = 1 << 12  # rates that are kept together
+NO_RATES: Doubles = np.empty(0)
 SMALLEST_RATE = 1e-6  # which "adaptive" does not divide any more
 SPARSE_INTERCEPT = 0.01  # the intercept's part of a rate, where rows are sparse
 # The kernel cuts slopes at 1e12. Losses whose slopes were cut add up to at least this.
@@ -81,8 +81,7 @@ class Task(NamedTuple):
     curvature: float = 0.0
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     """Where training begins or ends.
 
     Parameters
@@ -200,7 +199,7 @@ class Rates:
         self._formula = task.schedule, task.alpha, task.eta0, task.power_t
         self._changes = task.schedule in ("invscaling", "optimal")
         self._t = t
-        self._ahead = np.empty(0)
+        self._same = NO_RATES  # rates that do not change, of as many steps as yet
 
     def take(self, n: int) -> Doubles:
         """Return the rates of the next steps.
@@ -215,12 +214,18 @@ class Rates:
         ndarray of float64, shape (n,)
             The rates.
         """
-        if n > len(self._ahead):
-            self._ahead = self._next(n)
-        rates = self._ahead[:n]
-        if self._changes:
-            self._ahead = self._ahead[n:]
-            self._t += n
+        if not self._changes:
+            if n > len(self._same):
+                self._same = np.full(n, self.eta)
+            return self._same[:n]
+        t, self._t = self._t, self._t + n
+        if n > BLOCK:
+            return rates_from(t, n, *self._formula)
+        number, start = divmod(int(t) - 1, BLOCK)
+        rates = block(number, *self._formula)[start : start + n]
+        if len(rates) < n:
+            more = block(number + 1, *self._formula)[: n - len(rates)]
+            rates = np.concatenate([rates, more])
         return rates
 
     def lower(self) -> bool:
@@ -228,20 +233,8 @@ class Rates:
         if self._schedule != "adaptive" or self.eta <= SMALLEST_RATE:
             return False
         self.eta /= 5
-        self._ahead = self._ahead[:0]
+        self._same = NO_RATES
         return True
-
-    def _next(self, n: int) -> Doubles:
-        """Return the rates of at least the next n steps."""
-        if not self._changes:
-            return np.full(n, self.eta)
-        if n > BLOCK:
-            return rates_from(self._t, n, *self._formula)
-        number, start = divmod(int(self._t) - 1, BLOCK)
-        rates = block(number, *self._formula)[start:]
-        if len(rates) < n:
-            rates = np.concatenate([rates, block(number + 1, *self._formula)])
-        return rates
 
 
 @lru_cache(32)
@@ -386,7 +379,7 @@ class Pieces:
             is, and what is if all predictions are.
         """
         seen = np.empty((n_epochs, *self._sums))
-        total = np.zeros(self._sums)
+        total: Any = 0.0
         for start in range(0, len(order), self._piece):
             if start and stopped():
                 break
@@ -395,7 +388,7 @@ class Pieces:
             self.steps.in_order = bool(rates[0] > self._safe_rate)
             self._step(*self._data, rows, rates, seen)
             if len(rows) < len(order):
-                total += seen[0]
+                total = total + seen[0]
                 seen[0][..., [0, 1, 3]] = total[..., [0, 1, 3]]
         return seen
 
@@ -488,6 +481,21 @@ class Descent(Pieces):
         """Return a copy of the coefficients."""
         return self.stored * self.steps.scale
 
+    def score(self, held_out: HeldOut) -> float:
+        """Return how good the model is on rows held out.
+
+        Parameters
+        ----------
+        held_out : HeldOut
+            The rows.
+
+        Returns
+        -------
+        float
+            The score.
+        """
+        return held_out.score(self.stored, self.steps.intercept)
+
     def end(self) -> Model:
         """Return the model; no further step may be made."""
         self.steps.settle()
@@ -517,29 +525,65 @@ def first_order(n_rows: int, seed: int | None) -> NDArray[np.intp]:
     return order
 
 
-def next_order(order: NDArray[np.intp], sigma: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the order of an epoch.
+class Orders:
+    """The rows of one epoch after the other.
 
     Parameters
     ----------
-    order : ndarray of intp, shape (n_rows,)
-        That of the epoch before.
-    sigma : ndarray of intp, shape (n_rows,)
-        That of the first one.
-
-    Returns
-    -------
-    ndarray of intp, shape (n_rows,)
-        ``order[sigma]``.
+    n_rows : int
+        How many there are.
+    seed : int or None
+        What the order is drawn with; None for that in which they lie.
+    chosen : ndarray of bool, shape (n_rows,), or None
+        Which of them epochs are made of; None for all.
     """
-    if len(order) <= PIECE_ROWS:
-        return order[sigma]
-    following = np.empty_like(order)
-    for start in range(0, len(order), PIECE_ROWS):
-        part = slice(start, start + PIECE_ROWS)
-        # "raise" would put what it finds elsewhere first, and none is out of range.
-        order.take(sigma[part], out=following[part], mode="clip")
-    return following
+
+    def __init__(
+        self, n_rows: int, seed: int | None, chosen: NDArray[np.bool_] | None
+    ) -> None:
+        self._sigma = first_order(n_rows, seed)
+        self._shuffled = seed is not None
+        self._chosen = chosen
+        self._last: NDArray[np.intp] | None = None
+
+    def take(self, n_epochs: int) -> NDArray[np.intp]:
+        """Return the rows of the next epochs, in the order of the steps.
+
+        Parameters
+        ----------
+        n_epochs : int
+            How many.
+
+        Returns
+        -------
+        ndarray of intp
+            Those of one after those of the other.
+        """
+        if n_epochs == 1 and (self._last is None or not self._shuffled):
+            rows = self._last = self._sigma
+        else:
+            orders = np.empty((n_epochs, len(self._sigma)), np.intp)
+            if not self._shuffled:
+                orders[:] = self._sigma
+            elif self._last is None:
+                orders[0] = self._sigma
+                self._follow(orders[0], orders[1:])
+            else:
+                self._follow(self._last, orders)
+            self._last, rows = orders[-1], orders.reshape(-1)
+        return rows if self._chosen is None else rows[self._chosen[rows]]
+
+    def _follow(self, last: NDArray[np.intp], orders: NDArray[np.intp]) -> None:
+        """Make the orders of some epochs from that of the last one."""
+        sigma = self._sigma
+        if len(sigma) <= PIECE_ROWS:
+            kernel.follow_order(last, sigma, orders)
+            return
+        for order in orders:
+            for start in range(0, len(sigma), PIECE_ROWS):
+                part = slice(start, start + PIECE_ROWS)
+                kernel.follow_order(last, sigma[part], order[np.newaxis, part])
+            last = order
 
 
 def safe_rate(task: Task, X: Matrix, largest_weight: float) -> float:
@@ -559,8 +603,7 @@ def safe_rate(task: Task, X: Matrix, largest_weight: float) -> float:
     float
         The rate; inf where there is none.
     """
-    single = (X.data if isinstance(X, CSR) else X).dtype != np.float64
-    if not task.curvature or single:
+    if not task.curvature or (X.data if isinstance(X, CSR) else X).dtype != float:
         return math.inf
     steepest = task.curvature * largest_square(X) * largest_weight
     return 2 / steepest if steepest else math.inf
@@ -778,30 +821,19 @@ def train_rows(
         If the model is not finite after an epoch, or X has a column out of range.
     """
     descent = Descent(task, X, y, sample_weight, start, t, room)
-    order = sigma = first_order(X.shape[0], seed if task.shuffle else None)
-    trained_on = None if held_out is None else ~held_out.rows
-    n_rows = len(order) if trained_on is None else int(trained_on.sum())
+    chosen = None if held_out is None else ~held_out.rows
+    orders = Orders(X.shape[0], seed if task.shuffle else None, chosen)
+    n_rows = X.shape[0] if chosen is None else int(chosen.sum())
     course, reason, together = Course(task, n_rows), "", 1
     if held_out is None and watch is None:
         together = descent.fitting(n_rows)
-
-    def score() -> float:
-        assert held_out is not None
-        return held_out.score(descent.stored, descent.steps.intercept)
-
+    score = None if held_out is None else partial(descent.score, held_out)
     while not reason and (n_epochs := min(together, course.n_certain)):
-        n_done = len(course.objectives)
-        if n_done and stopped():
+        if course.objectives and stopped():
             break
-        orders: list[NDArray[np.intp]] = []
-        for _ in range(n_epochs):
-            if task.shuffle and (n_done or orders):
-                order = next_order(order, sigma)
-            orders.append(order if trained_on is None else order[trained_on[order]])
-        rows = orders[-1]
-        every = rows if n_epochs == 1 else np.concatenate(orders)
-        seen = descent.epochs(every, n_epochs, stopped).tolist()
-        course.add(seen, None if held_out is None else score)
+        rows = orders.take(n_epochs)
+        seen = descent.epochs(rows, n_epochs, stopped).tolist()
+        course.add(seen, score)
         if watch is not None and watch(
             Epoch(
                 len(course.objectives),
@@ -819,7 +851,7 @@ def train_rows(
                 course.idle = 0
             else:
                 reason = _enough(task, bool(course.scores))
-    nothing = partial(_loss_of_nothing, task, X, y, rows)
+    nothing = partial(_loss_of_nothing, task, X, y, rows[-n_rows:])
     return course.ended(descent.end(), reason, nothing)
 
 
