@@ -556,7 +556,8 @@ cdef inline double dot_of_next(
 
 
 cdef inline void ask_for_short_step(
-    const x_value* x, Py_ssize_t n, const double* y, const double* weight
+    const x_value* x, Py_ssize_t n, const double* y, const double* weight,
+    Py_ssize_t row,
 ) noexcept nogil:
     # Ask for all that a later step reads: so little that it may lie near.
     cdef Py_ssize_t byte = 0, size = n * <Py_ssize_t> sizeof(x_value)
@@ -564,9 +565,9 @@ cdef inline void ask_for_short_step(
         prefetch(<const char*> x + byte)
         byte += LINE
     prefetch(x + n - 1)
-    prefetch(y)
+    prefetch(y + row)
     if weight != NULL:
-        prefetch(weight)
+        prefetch(weight + row)
 
 
 cdef inline void step_on_short_rows(
@@ -585,9 +586,7 @@ cdef inline void step_on_short_rows(
     sgd.taken = True
     for i in range(n_steps):
         row = order[min(i + ahead, n_steps - 1)]
-        ask_for_short_step(
-            X + row * apart, n, y + row, NULL if weight == NULL else weight + row
-        )
+        ask_for_short_step(X + row * apart, n, y, weight, row)
         row = order[i]
         next = row_of(X, apart, order, n_steps, i + 1)
         if sgd.taken:
