@@ -1,9 +1,12 @@
 """Every check of the project as a nox session: ``nox -s lint types tests wheel``.
 
-Sessions that need a build of their own kind work on a copy of the tree, so none of
-them changes the extension of an editable install.
+Sessions that need a build work on a copy of the tree, so none of them changes the
+extension of an editable install. Those that need no build of their own kind check a
+wheel: each builds one, or takes the one that ``GDFAST_WHEEL`` names, as a build takes
+minutes.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -21,6 +24,8 @@ TOOLS = {
     re.split(r"\W*[<>=~;]", line)[0]: line.partition(";")[0]
     for line in PROJECT["optional-dependencies"]["dev"]
 }
+# The tests where the package is that of a wheel and not of `src`.
+INSTALLED = ("--pyargs", "--override-ini=testpaths=tests docs README.md gdfast")
 [OLDEST_NUMPY] = [line.replace(">=", "==") for line in PROJECT["dependencies"]]
 
 nox.options.sessions = ["lint", "types", "tests", "wheel", "docs"]
@@ -44,12 +49,20 @@ def copy_tree(session):
 
 
 def build_wheel(session):
-    """Build the sdist and from it the wheel in a copy; return the three paths."""
-    tree = copy_tree(session)
+    """Build the sdist in the copy of the tree, and from it the wheel; return both."""
     install_tools(session, "build")
     session.run("python", "-m", "build", silent=True)
-    [sdist], [wheel] = tree.glob("dist/*.tar.gz"), tree.glob("dist/*.whl")
-    return tree, sdist, wheel
+    [sdist], [wheel] = Path().glob("dist/*.tar.gz"), Path().glob("dist/*.whl")
+    return sdist.absolute(), wheel.absolute()
+
+
+def install_wheel(session, extras, *others):
+    """Install the wheel that there is, or else one built in the copy of the tree."""
+    if given := os.environ.get("GDFAST_WHEEL"):
+        wheel = ROOT / given
+    else:
+        _, wheel = build_wheel(session)
+    session.install(f"{wheel}[{extras}]", *others)
 
 
 def check_contents(session, sdist, wheel):
@@ -89,9 +102,9 @@ def lint(session):
 @nox.session
 def types(session):
     """Check the types of the package, and the kernel's stub against the kernel."""
-    tree, _, wheel = build_wheel(session)
+    tree = copy_tree(session)
     install_tools(session, "mypy", "types-tqdm")
-    session.install(f"{wheel}[cli]")
+    install_wheel(session, "cli")
     session.run("mypy")
     session.chdir(tree.parent)  # the wheel and not src is to be imported
     session.run("python", "-m", "mypy.stubtest", "gdfast._kernel")
@@ -104,8 +117,8 @@ def types(session):
 def tests(session, numpy):
     """Run tests and small benchmarks with the newest and the oldest NumPy."""
     copy_tree(session)
-    session.install("--editable", ".[bench,test]", numpy)
-    session.run("python", "-m", "pytest", *session.posargs)
+    install_wheel(session, "bench,test", numpy)
+    session.run("python", "-m", "pytest", *INSTALLED, *session.posargs)
     once = ("--benchmark-disable", "--max-bytes=0")  # do they still work?
     session.run("python", "-m", "pytest", "bench", *once)
 
@@ -159,7 +172,7 @@ def cov(session):
 def bench(session):
     """Measure speed: ``nox -s bench -- --benchmark-save=before``."""
     copy_tree(session)
-    session.install(".[bench]")
+    install_wheel(session, "bench")
     session.chdir(ROOT)
     session.run("python", "-m", "pytest", "bench", *session.posargs)
 
@@ -168,7 +181,7 @@ def bench(session):
 def docs(session):
     """Build the documentation into build/docs; a flaw of a docstring is an error."""
     copy_tree(session)
-    session.install(".[docs]")
+    install_wheel(session, "docs")
     session.run(
         *("sphinx-build", "--fresh-env", "-W", "--keep-going"),
         *("docs", ROOT / "build/docs"),
@@ -178,7 +191,8 @@ def docs(session):
 @nox.session
 def wheel(session):
     """Build sdist and wheel, check them, and test the wheel as a user gets it."""
-    tree, sdist, wheel = build_wheel(session)
+    tree = copy_tree(session)
+    sdist, wheel = build_wheel(session)
     install_tools(session, "twine")
     session.run("twine", "check", "--strict", str(sdist), str(wheel))
     check_contents(session, sdist, wheel)
@@ -204,7 +218,4 @@ def wheel(session):
         env={"CC": "/bin/false"},
         external=True,
     )
-    everything = "tests", "docs", "README.md", "--pyargs", "gdfast"
-    session.run(
-        *(python, "-m", "pytest", *(session.posargs or everything)), external=True
-    )
+    session.run(*(python, "-m", "pytest", *INSTALLED, *session.posargs), external=True)
