@@ -47,17 +47,13 @@ def matrix(rng, n, d, density=0.2, dtype=np.float64):
 
 def disordered(rng, X):
     """Return the same numbers out of order, as sums of two and beside zeros."""
-    rows, columns, data = [], [], []
-    for i in range(X.shape[0]):
-        for k in range(X.indptr[i], X.indptr[i + 1]):
-            part = X.data[k] / 2  # exact
-            rows += [i, i, i]
-            columns += [X.indices[k]] * 2 + [(X.indices[k] + 1) % X.shape[1]]
-            data += [part, part, 0.0]
+    rows = np.repeat(np.arange(X.shape[0]), 3 * np.diff(X.indptr))
+    beside = (X.indices + 1) % X.shape[1]
+    columns = np.stack([X.indices, X.indices, beside], axis=1).ravel()
+    half = X.data / 2  # exact
+    data = np.stack([half, half, np.zeros_like(half)], axis=1).ravel()
     order = np.lexsort((rng.permutation(len(rows)), rows))
-    indptr = np.r_[0, np.cumsum(np.bincount(rows, minlength=X.shape[0]))]
-    data = np.array(data, X.dtype)[order]
-    return sparse.csr_matrix((data, np.array(columns)[order], indptr), X.shape)
+    return sparse.csr_matrix((data[order], columns[order], 3 * X.indptr), X.shape)
 
 
 def arrays(X, index=np.int32, pointer=np.int32):
@@ -101,11 +97,11 @@ def test_sums_equal_longdouble(kernel, rng, dtype, y_dtype, index, pointer, kind
     for n, d, density in [(1, 1, 1), (41, 7, 0.3), (9, 3000, 0.9), (700, 5, 0.5)]:
         X = disordered(rng, matrix(rng, n, d, density, dtype))
         y = rng.uniform(0, 1, n).astype(y_dtype)
+        wide = np.zeros((n, d), np.longdouble)
+        row = np.repeat(np.arange(n), np.diff(X.indptr))
+        np.add.at(wide, (row, X.indices), X.data.astype(np.longdouble))
         for weight in (None, rng.uniform(0, 2, n)):
             params = rng.standard_normal(d + n % 2) / np.sqrt(d)
-            wide = np.zeros((n, d), np.longdouble)
-            row = np.repeat(np.arange(n), np.diff(X.indptr))
-            np.add.at(wide, (row, X.indices), X.data.astype(np.longdouble))
             s = np.ones(n, np.longdouble) if weight is None else weight
             z = (wide * params[:d]).sum(axis=1) + params[d:].sum()
             loss, slope = FORMULAS[kind](z, y)

@@ -3,6 +3,7 @@
 Sums of them over examples are compared with formulas in test_kernel.py.
 """
 
+import functools
 import math
 import struct
 from decimal import Decimal, localcontext
@@ -210,6 +211,7 @@ def example_of(loss):
     return (0.0, 1.0) if loss.domain is not Domain.REAL else (-0.5, 2.0)
 
 
+@functools.cache
 def curve(kernel, loss, y):
     """Return loss and slope at all `STEPS`."""
     return np.array([point(kernel, z, y, loss) for z in STEPS]).T
