@@ -57,24 +57,28 @@ def test_clones_are_not_fitted(cls):
     assert not hasattr(clone(model), "coef_")
 
 
-@every
-def test_another_process_reads_the_pickle(cls, tmp_path):
+def test_another_process_reads_the_pickles(tmp_path):
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
-    model = cls(random_state=0).fit(frame, targets(cls))
-    (tmp_path / "model").write_bytes(pickle.dumps(model))
+    models = [cls(random_state=0).fit(frame, targets(cls)) for cls in ALL]
+    for cls, model in zip(ALL, models, strict=True):
+        (tmp_path / cls.__name__).write_bytes(pickle.dumps(model))
     code = (
         "import pickle, sys, pandas as pd\n"
-        "model, X = (pickle.load(open(name, 'rb')) for name in sys.argv[1:3])\n"
-        "answers = model.predict(pd.DataFrame(X, columns=['a', 'b', 'c']))\n"
-        "left = answers.tobytes(), model.stop_reason_, len(model.loss_curve_)\n"
-        "pickle.dump(left, open(sys.argv[3], 'wb'))\n"
+        "X, *names, written = sys.argv[1:]\n"
+        "X = pd.DataFrame(pickle.load(open(X, 'rb')), columns=['a', 'b', 'c'])\n"
+        "models = [pickle.load(open(name, 'rb')) for name in names]\n"
+        "left = [(model.predict(X).tobytes(), model.stop_reason_,\n"
+        "    len(model.loss_curve_)) for model in models]\n"
+        "pickle.dump(left, open(written, 'wb'))\n"
     )
     (tmp_path / "X").write_bytes(pickle.dumps(X))
-    names = [str(tmp_path / name) for name in ("model", "X", "answers")]
-    subprocess.run([sys.executable, "-W", "error", "-c", code, *names], check=True)
-    answers, reason, length = pickle.loads((tmp_path / "answers").read_bytes())
-    assert answers == model.predict(frame).tobytes()
-    assert (reason, length) == (model.stop_reason_, len(model.loss_curve_))
+    names = ["X", *(cls.__name__ for cls in ALL), "left"]
+    paths = [str(tmp_path / name) for name in names]
+    subprocess.run([sys.executable, "-W", "error", "-c", code, *paths], check=True)
+    assert pickle.loads((tmp_path / "left").read_bytes()) == [
+        (model.predict(frame).tobytes(), model.stop_reason_, len(model.loss_curve_))
+        for model in models
+    ]
 
 
 @every
@@ -215,6 +219,11 @@ def test_a_callback_ends_the_training(cls):
         assert "callback" in model.stop_reason_
 
 
+@pytest.fixture(scope="module")
+def many_rows():
+    return np.random.default_rng(0).standard_normal((400_000, 16))
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs a signal to this process")
 @pytest.mark.parametrize(
     "model",
@@ -232,9 +241,8 @@ def test_a_callback_ends_the_training(cls):
     ],
     ids=repr,
 )
-def test_ctrl_c_is_answered(model):
-    rows = np.random.default_rng(0).standard_normal((400_000, 16))
-    y, waited = targets(type(model), rows), []
+def test_ctrl_c_is_answered(model, many_rows):
+    y, waited = targets(type(model), many_rows), []
 
     def send():
         waited.append(-time.perf_counter())
@@ -244,7 +252,7 @@ def test_ctrl_c_is_answered(model):
         timer = threading.Timer(after, send)
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            model.fit(rows, y)
+            model.fit(many_rows, y)
         waited[-1] += time.perf_counter()
         timer.join()
         assert not hasattr(model, "coef_")
