@@ -311,7 +311,8 @@ def test_nothing_of_the_size_of_X_is_allocated(
     n_features, kind, monkeypatch, tmp_path, rng
 ):
     dtype = np.float32 if kind == "float32" else np.float64
-    n_samples = LARGE // n_features // np.dtype(dtype).itemsize
+    part = 1 if n_features > 16 else 2  # the moments of many columns need room too
+    n_samples = LARGE // part // n_features // np.dtype(dtype).itemsize
     if kind == "memmap":  # a file of holes takes no room
         X = np.memmap(tmp_path / "X", dtype, "w+", shape=(n_samples, n_features))
     else:
@@ -327,7 +328,7 @@ def test_nothing_of_the_size_of_X_is_allocated(
                 continue  # adding up such moments takes long
             found, size = peak(X, y, **options)
             assert found == method
-            assert size < MUCH, (method, options.keys())
+            assert size < MUCH / part, (method, options.keys())
 
 
 def updater(params):
