@@ -548,4 +548,5 @@ def test_the_command_asks_for_a_rate(table):
     assert done.returncode == 1
     assert "--learning-rate must be given for the loss 'hinge'" in done.stderr
     assert command(*arguments, "--learning-rate", 0.1).returncode == 0
-    assert all(name in command("fit", "--help").stdout for name in LOSSES)
+    shown = command("fit", "--help").stdout
+    assert all(name in shown for name in LOSSES)
