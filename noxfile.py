@@ -65,6 +65,8 @@ def install_wheel(session, extras, *others):
     else:
         _, wheel = build_wheel(session)
     session.install(f"{wheel}[{extras}]", *others)
+    # With -r pip would keep what it has of the same version.
+    session.install("--force-reinstall", "--no-deps", str(wheel))
 
 
 def check_contents(session, sdist, wheel):
