@@ -62,6 +62,7 @@ def install_wheel(session, extras, *others):
     """Install the wheel that there is, or else one built in the copy of the tree."""
     if given := os.environ.get("GDFAST_WHEEL"):
         wheel = ROOT / given
+        session.warn(f"not built, but taken as it is: {wheel}")
     else:
         _, wheel = build_wheel(session)
     session.install(f"{wheel}[{extras}]", *others)

@@ -583,6 +583,7 @@ def test_what_is_not_finite_among_many_values_is_found(cls, value):
     y = X[:, 0] > 0
     model = cls(random_state=0, max_iter=2, tol=None).fit(X, y)
     before = {name: id(kept) for name, kept in vars(model).items()}
+    curve = list(model.loss_curve_)
     X[7000, 3] = value
     theirs = getattr(linear_model, cls.__name__)()
     with pytest.raises(ValueError, match="Input X contains") as expected:
@@ -592,6 +593,7 @@ def test_what_is_not_finite_among_many_values_is_found(cls, value):
             method(X, y)
         assert str(found.value) == str(expected.value)
     assert {name: id(kept) for name, kept in vars(model).items()} == before
+    assert model.loss_curve_ == curve
 
 
 @pytest.mark.parametrize("loss", [None, "squared_hinge", "log_loss"])

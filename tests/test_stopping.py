@@ -921,7 +921,7 @@ OFFSET = 1e8  # of columns, whose mean then is what the first steps are about
         {"optimizer": "adam"},
         {"loss": "log_loss", "penalty": "l2"},
         {"loss": "huber", "history": False},
-        {"max_iter": 10**9, "max_seconds": 0.2},
+        {"max_iter": 10**9, "max_seconds": 1.5},
     ],
     ids=str,
 )

@@ -1654,8 +1654,8 @@ def follow_order(
     sigma : ndarray of intp, shape (n_samples,)
         That of the first one; only a part of it for one epoch.
     following : ndarray of intp, shape (n_epochs, n_samples), changed
-        Those of the next ones, or the same part of it. It must not overlap with
-        `order`.
+        Those of the next ones, or the same part of it. It must overlap neither with
+        `order` nor with `sigma`.
 
     Raises
     ------

@@ -4,7 +4,8 @@
 from libc.math cimport exp, fabs, fma
 
 from gdfast._blocks cimport (
-    AHEAD_BYTES, LINE, NEAR_ROWS, ask_for_all, ask_for_lines, load_any, x_value,
+    AHEAD_BYTES, AHEAD_ROW, LINE, NEAR_ROWS, ask_for_all, ask_for_lines, load_any,
+    x_value,
 )
 from gdfast._losses cimport (
     EPSILON_INSENSITIVE, HALF_SQUARED_ERROR, HINGE, HUBER, LOG_LOSS, MODIFIED_HUBER,
@@ -305,7 +306,7 @@ cdef inline double dot_in_order(
     # The same, one product after the other.
     cdef Py_ssize_t j
     cdef double total = 0.0
-    ask_for_all(ahead, n * <Py_ssize_t> sizeof(x_value))
+    ask_for_all(ahead, min(n * <Py_ssize_t> sizeof(x_value), AHEAD_ROW))
     for j in range(n):
         total += w[j] * <double> x[j]
     return total

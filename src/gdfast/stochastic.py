@@ -212,7 +212,7 @@ class Rates:
         Returns
         -------
         ndarray of float64, shape (n,)
-            The rates.
+            The rates; others may have the same memory.
         """
         if not self._changes:
             if n > len(self._same):
@@ -253,9 +253,11 @@ def block(
     Returns
     -------
     ndarray of float64, shape (BLOCK,)
-        The rates; do not write to them.
+        The rates, read-only.
     """
-    return rates_from(number * BLOCK + 1.0, BLOCK, schedule, alpha, eta0, power_t)
+    rates = rates_from(number * BLOCK + 1.0, BLOCK, schedule, alpha, eta0, power_t)
+    rates.flags.writeable = False
+    return rates
 
 
 def rates_from(
@@ -536,13 +538,21 @@ class Orders:
         What the order is drawn with; None for that in which they lie.
     chosen : ndarray of bool, shape (n_rows,), or None
         Which of them epochs are made of; None for all.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows of an epoch.
     """
 
     def __init__(
         self, n_rows: int, seed: int | None, chosen: NDArray[np.bool_] | None
     ) -> None:
+        self.n_rows = n_rows if chosen is None else int(chosen.sum())
         self._sigma = first_order(n_rows, seed)
         self._shuffled = seed is not None
+        if chosen is not None and not self._shuffled:
+            self._sigma, chosen = self._sigma[chosen], None
         self._chosen = chosen
         self._last: NDArray[np.intp] | None = None
 
@@ -559,14 +569,15 @@ class Orders:
         ndarray of intp
             Those of one after those of the other.
         """
-        if n_epochs == 1 and (self._last is None or not self._shuffled):
-            rows = self._last = self._sigma
+        sigma = self._sigma
+        if not self._shuffled:
+            rows = sigma if n_epochs == 1 else np.tile(sigma, n_epochs)
+        elif n_epochs == 1 and self._last is None:
+            rows = self._last = sigma
         else:
-            orders = np.empty((n_epochs, len(self._sigma)), np.intp)
-            if not self._shuffled:
-                orders[:] = self._sigma
-            elif self._last is None:
-                orders[0] = self._sigma
+            orders = np.empty((n_epochs, len(sigma)), np.intp)
+            if self._last is None:
+                orders[0] = sigma
                 self._follow(orders[0], orders[1:])
             else:
                 self._follow(self._last, orders)
@@ -823,10 +834,9 @@ def train_rows(
     descent = Descent(task, X, y, sample_weight, start, t, room)
     chosen = None if held_out is None else ~held_out.rows
     orders = Orders(X.shape[0], seed if task.shuffle else None, chosen)
-    n_rows = X.shape[0] if chosen is None else int(chosen.sum())
-    course, reason, together = Course(task, n_rows), "", 1
+    course, reason, together = Course(task, orders.n_rows), "", 1
     if held_out is None and watch is None:
-        together = descent.fitting(n_rows)
+        together = descent.fitting(orders.n_rows)
     score = None if held_out is None else partial(descent.score, held_out)
     while not reason and (n_epochs := min(together, course.n_certain)):
         if course.objectives and stopped():
@@ -851,7 +861,7 @@ def train_rows(
                 course.idle = 0
             else:
                 reason = _enough(task, bool(course.scores))
-    nothing = partial(_loss_of_nothing, task, X, y, rows[-n_rows:])
+    nothing = partial(_loss_of_nothing, task, X, y, rows[-orders.n_rows :])
     return course.ended(descent.end(), reason, nothing)
 
 
@@ -1061,16 +1071,15 @@ def train_together(
         If a model is not finite after an epoch, or X has a column out of range.
     """
     descent = DescentTogether(task, X, classes, sample_weight, starts, t)
-    rows = np.arange(len(X))
-    if held_out is not None:
-        rows = rows[~held_out[0].rows]
-    courses = [Course(task, len(rows)) for _ in starts]
-    together = 1 if held_out is not None else descent.fitting(len(rows))
+    orders = Orders(len(X), None, None if held_out is None else ~held_out[0].rows)
+    courses = [Course(task, orders.n_rows) for _ in starts]
+    together = 1 if held_out is not None else descent.fitting(orders.n_rows)
     ends: dict[int, Trained] = {}
     while len(ends) < len(starts):
         certain = min(courses[output].n_certain for output in descent.active)
         n_epochs = min(together, certain)
-        seen = descent.epochs(np.tile(rows, n_epochs), n_epochs)
+        rows = orders.take(n_epochs)
+        seen = descent.epochs(rows, n_epochs)
         for at, output in enumerate(descent.active):
             score = None
             if held_out is not None:
@@ -1086,7 +1095,7 @@ def train_together(
             model = descent.model(output, room[output, : X.shape[1]])
             reason = _enough(task, bool(course.scores)) if course.is_over else ""
             y = classes.targets(output)
-            nothing = partial(_loss_of_nothing, task, X, y, rows)
+            nothing = partial(_loss_of_nothing, task, X, y, rows[-orders.n_rows :])
             ends[output] = course.ended(model, reason, nothing)
         if ended and len(ends) < len(starts):
             descent.go_on_without(ended)

@@ -119,7 +119,7 @@ n_features)
         Number of the next step.
     loss_curve_ : list of float, or one such list for each of several classes
         Mean objective of every epoch, each row's before its own step: what the stopping
-        rule looks at without `early_stopping`. ``partial_fit`` adds to it.
+        rule looks at without `early_stopping`. ``partial_fit`` adds to this very list.
     validation_curve_ : list of float, or one such list for each of several classes
         Score of the rows held out after every epoch; with `early_stopping` alone.
     stop_reason_ : str

@@ -120,7 +120,7 @@ class SGDRegressor(Stochastic, linear_model.SGDRegressor):
         Number of the next step.
     loss_curve_ : list of float
         Mean objective of every epoch, each row's before its own step: what the stopping
-        rule looks at without `early_stopping`. ``partial_fit`` adds to it.
+        rule looks at without `early_stopping`. ``partial_fit`` adds to this very list.
     validation_curve_ : list of float
         Score of the rows held out after every epoch; with `early_stopping` alone.
     stop_reason_ : str

@@ -119,12 +119,12 @@ class Stochastic(Estimator):
     # What fit adds is no metadata of the samples.
     __metadata_request__fit = {"callback": UNUSED}
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy has, with a curve that only it makes longer."""
-        state: dict[str, Any] = super().__getstate__().copy()
-        if "loss_curve_" in state:
-            state["loss_curve_"] = deepcopy(state["loss_curve_"])
-        return state
+    def __copy__(self) -> Self:
+        """Return a copy, with a curve that only it makes longer."""
+        twin = self._twin()
+        if "loss_curve_" in twin.__dict__:
+            twin.loss_curve_ = deepcopy(twin.loss_curve_)
+        return twin
 
     def _task(self, partial: bool = False) -> Task:
         """Return what the parameters ask for; raise if one is not valid.
@@ -263,7 +263,7 @@ class Stochastic(Estimator):
         return watch
 
     def _finish(self, twin: Self, ends: list[Trained], n_rows: int) -> None:
-        """Set what all ways of training leave behind."""
+        """Set what all ways of training leave behind but the curve of the loss."""
         longest = max(ends, key=lambda end: len(end.objectives))
         twin.n_iter_ = len(longest.objectives)
         twin.t_ = getattr(twin, "t_", 1.0) + twin.n_iter_ * n_rows
@@ -276,16 +276,16 @@ class Stochastic(Estimator):
                 twin.__dict__.pop(name, None)
 
     def _publish(self, twin: Self, ends: list[Trained], partial: bool) -> None:
-        """Become the twin, and warn of what a user should know."""
+        """Become the twin, make its curve, and warn of what a user should know."""
         curves = [end.objectives for end in ends]
-        before = twin.__dict__.get("loss_curve_")
-        if before is None:
-            twin.loss_curve_ = curves if len(ends) > 1 else curves[0]
-        else:  # of earlier calls of partial_fit; no copy, as these may be many
-            earlier = before if len(ends) > 1 else [before]
-            for curve, more in zip(earlier, curves, strict=True):
-                curve += more
+        made = curves if len(ends) > 1 else curves[0]
+        curve = twin.__dict__.setdefault("loss_curve_", made)
+        longer = []
+        if curve is not made:  # but of earlier calls of partial_fit, maybe of very many
+            longer = list(zip(curve if len(ends) > 1 else [curve], curves, strict=True))
         self.__dict__ = twin.__dict__
+        for before, more in longer:
+            before += more
         for end in ends:
             if end.diverged is not None:
                 last, none = end.diverged
