@@ -4,8 +4,7 @@
 from libc.math cimport exp, fabs, fma
 
 from gdfast._blocks cimport (
-    AHEAD_BYTES, AHEAD_ROW, LINE, NEAR_ROWS, ask_for_all, ask_for_lines, load_any,
-    x_value,
+    AHEAD_BYTES, AHEAD_ROW, NEAR_ROWS, ask_for_all, ask_for_lines, load_any, x_value,
 )
 from gdfast._losses cimport (
     EPSILON_INSENSITIVE, HALF_SQUARED_ERROR, HINGE, HUBER, LOG_LOSS, MODIFIED_HUBER,
@@ -477,6 +476,15 @@ cdef inline const x_value* row_of(
     return X + order[min(i, n_steps - 1)] * apart
 
 
+cdef inline void ask_for_target(
+    const double* y, const double* weight, Py_ssize_t row
+) noexcept nogil:
+    # Ask for the target and the weight of a row.
+    prefetch(y + row)
+    if weight != NULL:
+        prefetch(weight + row)
+
+
 cdef inline void ask_for_steps(
     const x_value* X, Py_ssize_t apart, Py_ssize_t n, const double* y,
     const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps, Py_ssize_t i,
@@ -487,9 +495,7 @@ cdef inline void ask_for_steps(
     # the reason that `gather_rows` names.
     prefetch(row_of(X, apart, order, n_steps, i + NEAR_ROWS) + n // 2)
     if i + 2 * ahead < n_steps:
-        prefetch(y + order[i + 2 * ahead])
-        if weight != NULL:
-            prefetch(weight + order[i + 2 * ahead])
+        ask_for_target(y, weight, order[i + 2 * ahead])
 
 
 cdef inline void step_on_long_rows(
@@ -556,21 +562,6 @@ cdef inline double dot_of_next(
     return fold(product)
 
 
-cdef inline void ask_for_short_step(
-    const x_value* x, Py_ssize_t n, const double* y, const double* weight,
-    Py_ssize_t row,
-) noexcept nogil:
-    # Ask for all that a later step reads: so little that it may lie near.
-    cdef Py_ssize_t byte = 0, size = n * <Py_ssize_t> sizeof(x_value)
-    while byte < size:
-        prefetch(<const char*> x + byte)
-        byte += LINE
-    prefetch(x + n - 1)
-    prefetch(y + row)
-    if weight != NULL:
-        prefetch(weight + row)
-
-
 cdef inline void step_on_short_rows(
     Sgd* sgd, const x_value* X, Py_ssize_t apart, const double* y,
     const double* weight, const Py_ssize_t* order, Py_ssize_t n_steps,
@@ -587,7 +578,8 @@ cdef inline void step_on_short_rows(
     sgd.taken = True
     for i in range(n_steps):
         row = order[min(i + ahead, n_steps - 1)]
-        ask_for_short_step(X + row * apart, n, y, weight, row)
+        ask_for_all(X + row * apart, n * <Py_ssize_t> sizeof(x_value))
+        ask_for_target(y, weight, row)
         row = order[i]
         next = row_of(X, apart, order, n_steps, i + 1)
         if sgd.taken:
